@@ -1,0 +1,144 @@
+package host
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Number is a device number.
+type Number struct{ Major, Minor uint32 }
+
+// String returns the kernel's notation, "7:3".
+func (n Number) String() string { return fmt.Sprintf("%d:%d", n.Major, n.Minor) }
+
+// Mount is one line of a mountinfo table (proc(5)). Paths are unescaped.
+type Mount struct {
+	ID, Parent   int
+	Dev          Number // of the superblock; btrfs shows an anonymous one
+	Root         string // which directory of the filesystem is shown
+	Point        string // where, as the table's process sees it
+	Options      string // of this mount: ro, nosuid …
+	FSType       string
+	Source       string // as the filesystem shows it
+	SuperOptions string // of the superblock
+}
+
+// ReadOnly tells whether writing through this mount is refused.
+func (m Mount) ReadOnly() bool {
+	return hasOption(m.Options, "ro") || hasOption(m.SuperOptions, "ro")
+}
+
+func hasOption(options, want string) bool {
+	for o := range strings.SplitSeq(options, ",") {
+		if o == want {
+			return true
+		}
+	}
+	return false
+}
+
+// ParseMountInfo reads a whole mountinfo table. A line it does not understand
+// is an error, never skipped: a mount that is overlooked may be unmounted under
+// a container or mounted over.
+func ParseMountInfo(table []byte) ([]Mount, error) {
+	var mounts []Mount
+	for n, line := range bytes.Split(table, []byte("\n")) {
+		if len(line) == 0 {
+			continue
+		}
+		m, err := parseMountLine(string(line))
+		if err != nil {
+			return nil, fmt.Errorf("mountinfo line %d: %w: %q", n+1, err, line)
+		}
+		mounts = append(mounts, m)
+	}
+	return mounts, nil
+}
+
+// parseMountLine reads "36 35 98:0 /root /point rw,noatime shared:1 - ext3
+// /dev/root rw,errors=continue"; any number of optional fields may stand
+// before the lone hyphen, and a source may be empty.
+func parseMountLine(line string) (Mount, error) {
+	left, right, found := strings.Cut(line, " - ")
+	fields, after := strings.Split(left, " "), strings.Split(right, " ")
+	if !found || len(fields) < 6 || len(after) < 3 {
+		return Mount{}, fmt.Errorf("too few fields")
+	}
+	var m Mount
+	var err error
+	if m.ID, err = strconv.Atoi(fields[0]); err != nil {
+		return Mount{}, err
+	}
+	if m.Parent, err = strconv.Atoi(fields[1]); err != nil {
+		return Mount{}, err
+	}
+	if m.Dev, err = parseNumber(fields[2]); err != nil {
+		return Mount{}, err
+	}
+	m.Root, m.Point, m.Options = unescape(fields[3]), unescape(fields[4]), fields[5]
+	m.FSType, m.Source, m.SuperOptions = unescape(after[0]), unescape(after[1]), after[len(after)-1]
+	return m, nil
+}
+
+func parseNumber(s string) (Number, error) {
+	major, minor, found := strings.Cut(s, ":")
+	a, errA := strconv.ParseUint(major, 10, 32)
+	b, errB := strconv.ParseUint(minor, 10, 32)
+	if !found || errA != nil || errB != nil {
+		return Number{}, fmt.Errorf("not a device number: %q", s)
+	}
+	return Number{uint32(a), uint32(b)}, nil
+}
+
+// unescape undoes the kernel's octal escapes of space, tab, newline, backslash
+// and hash. What is no escape stays as it is.
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var out strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				out.WriteByte(byte(c))
+				i += 3
+				continue
+			}
+		}
+		out.WriteByte(s[i])
+	}
+	return out.String()
+}
+
+// Mounts reads this process's mount table, lowest layer first: of several
+// entries with one Point the last is what a user sees.
+func (h *Host) Mounts() ([]Mount, error) {
+	return h.mountsOf("self")
+}
+
+func (h *Host) mountsOf(pid string) ([]Mount, error) {
+	table, err := os.ReadFile(h.Path("proc", pid, "mountinfo"))
+	if err != nil {
+		return nil, err
+	}
+	return ParseMountInfo(table)
+}
+
+// MountsAt returns the layers mounted exactly at point, lowest first.
+func (h *Host) MountsAt(point string) ([]Mount, error) {
+	all, err := h.Mounts()
+	if err != nil {
+		return nil, err
+	}
+	var layers []Mount
+	for _, m := range all {
+		if m.Point == filepath.Clean(point) {
+			layers = append(layers, m)
+		}
+	}
+	return layers, nil
+}
