@@ -1,0 +1,266 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/openstack/fuxi/connector"
+)
+
+// attach makes the volume's device appear on this host, doing only what is
+// left to do, and returns what the cloud says about the volume (fresh whenever
+// it matters for formatting) and its device. What it returns an error for it
+// has given back, or says in the record that it could not.
+func (s *Service) attach(ctx context.Context, h *handle) (Volume, connector.Source, error) {
+	if h.rec.Connection != nil {
+		src, err := s.findSource(ctx, h)
+		if err == nil {
+			return s.stillConnected(ctx, h, src)
+		}
+		if !errors.Is(err, connector.ErrNotConnected) {
+			return Volume{}, connector.Source{}, err
+		}
+	}
+	if h.rec.Attachment != "" {
+		if err := s.confirm(ctx, h); err != nil {
+			return Volume{}, connector.Source{}, err
+		}
+	}
+	if h.rec.Attachment == "" {
+		if err := s.reserve(ctx, h); err != nil {
+			return Volume{}, connector.Source{}, err
+		}
+	}
+	v, err := s.settleName(ctx, h)
+	if err == nil {
+		err = s.expose(ctx, h, v)
+	}
+	var src connector.Source
+	if err == nil {
+		src, err = s.connect(ctx, h)
+	}
+	if err == nil {
+		err = s.complete(ctx, h)
+	}
+	if err != nil {
+		return Volume{}, connector.Source{}, s.giveBack(ctx, h, err)
+	}
+	return v, src, nil
+}
+
+// stillConnected goes on from a device that is there: after a linger, or after
+// a crash between two steps. A connected device means that the attachment was
+// not given back, because the device always goes first.
+func (s *Service) stillConnected(ctx context.Context, h *handle, src connector.Source) (Volume, connector.Source, error) {
+	fail := func(err error) (Volume, connector.Source, error) { return Volume{}, connector.Source{}, err }
+	h.rec.Source = &src
+	if !h.rec.Completed {
+		if err := s.complete(ctx, h); err != nil {
+			return fail(s.giveBack(ctx, h, err))
+		}
+	}
+	v, err := s.settleName(ctx, h)
+	if err != nil {
+		return fail(s.giveBack(ctx, h, err))
+	}
+	h.rec.Target = s.targetOf(h.rec.Volume)
+	if h.rec.Step != StepConnected {
+		if err := s.announce(ctx, h, StepConnected); err != nil {
+			return fail(err)
+		}
+	}
+	return v, src, nil
+}
+
+func (s *Service) connector(driver string) (connector.Connector, error) {
+	c, ok := s.backend.Connectors[driver]
+	if !ok {
+		var have []string
+		for d := range s.backend.Connectors {
+			have = append(have, d)
+		}
+		slices.Sort(have)
+		return nil, Errorf(ErrInvalid, "the cloud hands this volume out as %q, which this fuxi cannot connect; it knows %q: choose a volume type on another backend", driver, have)
+	}
+	return c, nil
+}
+
+// findSource resolves and proves the device anew; no path is ever trusted from
+// an earlier call.
+func (s *Service) findSource(ctx context.Context, h *handle) (connector.Source, error) {
+	if h.rec.Connection == nil {
+		return connector.Source{}, connector.ErrNotConnected
+	}
+	c, err := s.connector(h.rec.Connection.Driver)
+	if err != nil {
+		return connector.Source{}, err
+	}
+	src, err := c.Find(ctx, *h.rec.Connection)
+	if errors.Is(err, connector.ErrNotConnected) {
+		return src, connector.ErrNotConnected
+	}
+	if err != nil {
+		return src, wrap(err, "finding the device of %s", h.rec.Volume.Name)
+	}
+	return src, nil
+}
+
+// confirm asks the cloud whether an attachment from before a restart is still
+// ours, because a device may only be connected again under its protection. One
+// that is gone, or was made for another identity of this host, is forgotten.
+func (s *Service) confirm(ctx context.Context, h *handle) error {
+	rows, err := s.backend.Attacher.Attachments(ctx, h.rec.Volume.ID)
+	if errors.Is(err, ErrNotFound) {
+		rows, err = nil, nil
+	}
+	if err != nil {
+		return wrap(err, "asking whether %s is still attached to this host", h.rec.Volume.Name)
+	}
+	i := slices.IndexFunc(rows, func(a Attachment) bool { return a.ID == h.rec.Attachment })
+	switch {
+	case i < 0:
+		s.events.add(h.rec.Volume.Name, "attachment %s is gone from the cloud; attaching anew", h.rec.Attachment)
+	case h.rec.ExposedTo != "" && h.rec.ExposedTo != s.cfg.Host.fingerprint():
+		s.events.add(h.rec.Volume.Name, "attachment %s was made for %s; attaching anew as %s", h.rec.Attachment, h.rec.ExposedTo, s.cfg.Host.fingerprint())
+		if err := s.backend.Attacher.Release(ctx, h.rec.Attachment); err != nil {
+			return wrap(err, "releasing attachment %s of %s", h.rec.Attachment, h.rec.Volume.Name)
+		}
+	default:
+		return nil
+	}
+	h.rec.forgetAttachment()
+	return s.announce(ctx, h, StepIdle)
+}
+
+// fingerprint is what an attachment is made for; when it changes, the cloud
+// must be told.
+func (i HostIdentity) fingerprint() string {
+	return fmt.Sprintf("%s/%s/%v", i.Name, i.IP, i.Properties["initiator"])
+}
+
+// settleName makes sure that the name means this volume before anything is
+// written to it, and returns fresh marks whenever a format may follow.
+func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
+	v := h.rec.Volume
+	if h.rec.Settled && (v.Marks.Formatted != nil || !v.Blank()) {
+		return v, nil
+	}
+	all, err := s.listName(ctx, v.Name)
+	if err != nil {
+		return v, wrap(err, "making sure that %s is the only volume of its name", v.Name)
+	}
+	if !slices.ContainsFunc(all, func(o Volume) bool { return o.Key == v.Key }) && v.Marks.Name != "" {
+		// Adopted under another cloud name: the list by name does not show it.
+		own, err := s.backend.Provider.Get(ctx, v.ID)
+		if err != nil {
+			return v, wrap(err, "reading %s", v.Name)
+		}
+		all = append(all, own)
+	}
+	judgement, other, why := settle(v.Key, h.rec.Settled, all)
+	switch judgement {
+	case refuse:
+		return v, Errorf(ErrConflict, "%s", why)
+	case vanished:
+		s.registry.forget(v.Key)
+		return v, &elsewhereError{why: why}
+	case yieldTo:
+		return v, s.yield(ctx, h, other, why)
+	}
+	s.registry.put(other, time.Now())
+	s.registry.bind(v.Name, v.Key)
+	h.rec.Volume, h.rec.Settled = other, true
+	return other, nil
+}
+
+// yield binds the name to the twin that has the better right and, when this
+// host made the loser and nobody ever had it, removes the loser: it is marked
+// as let go while our reservation still keeps everybody off it, so that no
+// host that reserves it afterwards can believe in it.
+func (s *Service) yield(ctx context.Context, h *handle, other Volume, why string) error {
+	v := h.rec.Volume
+	loser := h.rec.CreatedHere != "" && !h.rec.Given && v.Marks.Formatted == nil && v.Blank()
+	if loser {
+		_, err := s.backend.Provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markReleased: s.stamp()}})
+		loser = err == nil
+	}
+	s.registry.put(other, time.Now())
+	s.registry.bind(v.Name, other.Key)
+	if !loser {
+		return &elsewhereError{why: why}
+	}
+	if err := s.releaseAttachment(ctx, h); err != nil {
+		return err
+	}
+	if err := s.backend.Provider.Delete(ctx, v.ID); err != nil {
+		s.events.add(v.Name, "the surplus volume %s, created here and never used, could not be deleted: %v", v.ID, err)
+	}
+	s.registry.forget(v.Key)
+	s.dropHandle(v.Key)
+	if err := s.journal.drop(ctx, v.Key); err != nil {
+		return err
+	}
+	return &elsewhereError{why: why}
+}
+
+func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
+	if h.rec.Connection != nil && h.rec.Completed {
+		return nil // confirmed: the connection from before is still good
+	}
+	if v.Marks.Pristine && s.unzeroed(v) {
+		// From here on somebody has had it; that it was us, with nobody between,
+		// is remembered with the reservation.
+		h.rec.Pristine = true
+		if err := s.announce(ctx, h, StepReserved); err != nil {
+			return err
+		}
+		if _, err := s.backend.Provider.SetMarks(ctx, v.ID, MarkChange{Unset: []string{markPristine}, Known: v.Metadata}); err != nil {
+			return wrap(err, "marking %s as given to a host", v.Name)
+		}
+	}
+	conn, err := s.backend.Attacher.Expose(ctx, v, h.rec.Attachment, s.cfg.Host)
+	if err != nil {
+		return wrap(err, "exposing %s to this host", v.Name)
+	}
+	h.rec.Connection, h.rec.Given = &conn, true
+	h.rec.ExposedTo = s.cfg.Host.fingerprint()
+	return s.announce(ctx, h, StepExposed)
+}
+
+func (s *Service) connect(ctx context.Context, h *handle) (connector.Source, error) {
+	conn := *h.rec.Connection
+	if conn.Encrypted {
+		return connector.Source{}, Errorf(ErrUnsafe, "%s is on an encrypted volume type: a bare host sees ciphertext, and formatting that would destroy it; use an unencrypted type", h.rec.Volume.Name)
+	}
+	c, err := s.connector(conn.Driver)
+	if err != nil {
+		return connector.Source{}, err
+	}
+	src, err := c.Connect(ctx, conn)
+	if err != nil {
+		return src, wrap(err, "connecting %s", h.rec.Volume.Name)
+	}
+	h.rec.Source, h.rec.Target = &src, s.targetOf(h.rec.Volume)
+	return src, s.announce(ctx, h, StepConnected)
+}
+
+func (s *Service) complete(ctx context.Context, h *handle) error {
+	if h.rec.Completed {
+		return nil
+	}
+	if err := s.backend.Attacher.Complete(ctx, h.rec.Attachment); err != nil {
+		return wrap(err, "completing the attachment of %s", h.rec.Volume.Name)
+	}
+	h.rec.Completed = true
+	return nil
+}
+
+// stamp is the value of marks that say when and where: "TIME,HOST".
+func (s *Service) stamp() string {
+	return time.Now().UTC().Format(time.RFC3339) + "," + s.cfg.Host.Name
+}
+
+func (s *Service) unzeroed(v Volume) bool { return slices.Contains(s.cfg.UnzeroedTypes, v.Type) }

@@ -1,0 +1,260 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/openstack/fuxi/connector"
+)
+
+// Unmount takes away one reference of a user. The last one unmounts the
+// volume; the device lingers and is given back in the background. It never
+// needs the cloud. An unknown volume or user is success: Docker sends Unmount
+// for ids of before a reboot.
+func (s *Service) Unmount(ctx context.Context, name, user string) error {
+	if err := s.awaitReady(ctx); err != nil {
+		return err
+	}
+	v, ok := s.registry.resolve(name)
+	h := s.known(v.Key)
+	if !ok || h == nil {
+		return s.unmountForeign(ctx, name)
+	}
+	if !h.hasUser(user) {
+		return nil
+	}
+	if err := h.lock.acquire(ctx, "unmount"); err != nil {
+		return err
+	}
+	defer h.lock.release()
+	h.rec.drop(user)
+	if len(h.rec.Users) > 0 || h.recovered {
+		return s.announce(ctx, h, h.rec.Step)
+	}
+	if err := s.unmountNow(ctx, h); err != nil && !errors.Is(err, ErrInUse) {
+		return err
+	}
+	s.startLinger(h, s.cfg.Linger)
+	return nil
+}
+
+// unmountForeign takes down a mount whose record belongs to another machine or
+// cloud: the mount is this kernel's, whatever the record says.
+func (s *Service) unmountForeign(ctx context.Context, name string) error {
+	s.mu.Lock()
+	rec := s.foreign[name]
+	s.mu.Unlock()
+	if rec == nil {
+		return nil
+	}
+	if err := s.fs.Unmount(ctx, s.targetOf(rec.Volume), s.stagingOf(rec.Volume.Key)); err != nil {
+		return wrap(err, "unmounting %s", name)
+	}
+	return nil
+}
+
+// unmountNow announces and unmounts. A mount that somebody still uses stays,
+// and is tried again later: ErrInUse. The caller owns the lock.
+func (s *Service) unmountNow(ctx context.Context, h *handle) error {
+	if err := s.announce(ctx, h, StepUnmounting); err != nil {
+		return err
+	}
+	err := s.fs.Unmount(ctx, h.rec.Target, s.stagingOf(h.key))
+	if err != nil {
+		err = wrap(err, "unmounting %s from %s", h.rec.Volume.Name, h.rec.Target)
+		s.failed(h, err)
+		return err
+	}
+	// Not written: the kernel's mount table says it, and it is believed first.
+	h.rec.Step, h.rec.Since = StepConnected, time.Now().UTC()
+	h.clearError()
+	h.show("")
+	return nil
+}
+
+// startLinger gives the volume back after d, unless it is used by then.
+func (s *Service) startLinger(h *handle, d time.Duration) {
+	h.timerMu.Lock()
+	defer h.timerMu.Unlock()
+	if h.linger != nil {
+		h.linger.Stop()
+	}
+	h.linger = time.AfterFunc(d, func() {
+		if s.base.Err() != nil {
+			return
+		}
+		s.work.Go(func() { s.lingerEnded(h) })
+	})
+}
+
+func (h *handle) cancelLinger() {
+	h.timerMu.Lock()
+	defer h.timerMu.Unlock()
+	if h.linger != nil {
+		h.linger.Stop()
+	}
+}
+
+// lingerEnded detaches an unused volume. While the cloud is away a linger does
+// not expire, because what is given back now could not be had again.
+func (s *Service) lingerEnded(h *handle) {
+	ctx, cancel := context.WithTimeout(s.base, workLimit)
+	defer cancel()
+	if !s.cloudAnswers(ctx) {
+		s.startLinger(h, s.retryAfter(h))
+		return
+	}
+	if err := h.lock.acquire(ctx, "detach"); err != nil {
+		s.startLinger(h, s.retryAfter(h))
+		return
+	}
+	defer h.lock.release()
+	if len(h.rec.Users) > 0 || h.recovered || s.known(h.key) != h {
+		return
+	}
+	if err := s.detach(ctx, h); err != nil {
+		s.failed(h, err)
+		s.startLinger(h, s.retryAfter(h))
+		return
+	}
+	h.timerMu.Lock()
+	h.backoff = 0
+	h.timerMu.Unlock()
+}
+
+// retryAfter grows from the linger time, at least a second, to a minute.
+func (s *Service) retryAfter(h *handle) time.Duration {
+	h.timerMu.Lock()
+	defer h.timerMu.Unlock()
+	h.backoff = min(max(2*h.backoff, s.cfg.Linger, time.Second), time.Minute)
+	return h.backoff
+}
+
+// freshAnswer is how old the cloud's last answer may be for believing that it
+// still answers.
+const freshAnswer = 5 * time.Second
+
+// cloudAnswers tells whether giving a volume back has a chance. When the last
+// answer is older than a few seconds the next refresh is pulled forward: its
+// one small list is the question.
+func (s *Service) cloudAnswers(ctx context.Context) bool {
+	health := s.backend.Health
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if !health.Reachable(ctx) {
+		return false
+	}
+	if health.LastError() == "" && time.Since(health.LastAnswer()) < freshAnswer {
+		return true
+	}
+	return s.refreshNow(ctx) == nil
+}
+
+// detach gives everything back: mount, device, attachment, in this order and
+// each only when the one before is proven gone. The caller owns the lock.
+func (s *Service) detach(ctx context.Context, h *handle) error {
+	if h.rec.Target != "" {
+		m, err := s.mountedAt(ctx, h.rec.Target)
+		if err != nil {
+			return err
+		}
+		if m != nil {
+			if err := s.unmountNow(ctx, h); err != nil {
+				return err
+			}
+		}
+	}
+	if !h.rec.attached() {
+		return nil
+	}
+	if err := s.announce(ctx, h, StepDetaching); err != nil {
+		return err
+	}
+	if err := s.disconnect(ctx, h); err != nil {
+		return err
+	}
+	return s.releaseAttachment(ctx, h)
+}
+
+func (s *Service) disconnect(ctx context.Context, h *handle) error {
+	if h.rec.Connection == nil {
+		return nil
+	}
+	c, err := s.connector(h.rec.Connection.Driver)
+	if err != nil {
+		return err
+	}
+	// A process in another mount namespace can hold a filesystem that is
+	// unmounted here; the exclusive open inside Disconnect finds it out.
+	if err := c.Disconnect(ctx, *h.rec.Connection); err != nil {
+		if errors.Is(err, connector.ErrBusy) && h.rec.Source != nil {
+			holders, _ := s.fs.Holders(ctx, *h.rec.Source)
+			return wrap(err, "disconnecting %s, which is still held by %v", h.rec.Volume.Name, holders)
+		}
+		return wrap(err, "disconnecting %s", h.rec.Volume.Name)
+	}
+	return nil
+}
+
+func (s *Service) releaseAttachment(ctx context.Context, h *handle) error {
+	if !h.rec.Reserving.IsZero() && h.rec.Attachment == "" {
+		if err := s.releaseLost(ctx, h); err != nil {
+			return err
+		}
+	}
+	if h.rec.Attachment != "" {
+		if err := s.backend.Attacher.Release(ctx, h.rec.Attachment); err != nil {
+			return wrap(err, "giving back %s", h.rec.Volume.Name)
+		}
+	}
+	h.rec.forgetAttachment()
+	h.clearError()
+	return s.announce(ctx, h, StepIdle)
+}
+
+// releaseLost finds and deletes a reservation whose id never arrived, under
+// the same rule as a mount that waits for it.
+func (s *Service) releaseLost(ctx context.Context, h *handle) error {
+	w := &releaseWait{s: s, h: h}
+	for try := 0; ; try++ {
+		v, err := s.backend.Provider.Get(ctx, h.rec.Volume.ID)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return wrap(err, "looking for a lost reservation of %s", h.rec.Volume.Name)
+		}
+		s.registry.put(v, time.Now())
+		w.watchOrphan(ctx, v, v.Status == "reserved")
+		if v.Status != "reserved" || w.orphan == "" && try > 0 {
+			return nil
+		}
+		if err := pause(ctx, try); err != nil {
+			return Errorf(ErrUnavailable, "a lost reservation of %s is not %s old yet", h.rec.Volume.Name, s.cfg.ReservationAge)
+		}
+	}
+}
+
+// giveBack undoes a failed mount as far as it got and returns the cause, with
+// what could not be undone. It works on even if the cause was a deadline.
+func (s *Service) giveBack(ctx context.Context, h *handle, cause error) error {
+	if !h.rec.attached() || errors.Is(s.base.Err(), context.Canceled) {
+		return cause
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+	defer cancel()
+	if err := s.detach(ctx, h); err != nil {
+		s.startLinger(h, s.retryAfter(h))
+		var other *elsewhereError
+		if errors.As(cause, &other) {
+			return err
+		}
+		kind := KindOf(cause)
+		if kind == nil {
+			kind = ErrUnavailable
+		}
+		return &Error{Kind: kind, Text: cause.Error() + " (and giving it back failed, which is retried: " + err.Error() + ")", Err: cause}
+	}
+	return cause
+}

@@ -1,0 +1,272 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Load reads the state directory and the kernel's mount table, and opens the
+// doors: until then every call waits. It needs no network. An error means that
+// this daemon must not run on this state directory.
+func (s *Service) Load(ctx context.Context) error {
+	err := s.load(ctx)
+	s.mu.Lock()
+	s.loadErr = err
+	s.mu.Unlock()
+	close(s.ready)
+	return err
+}
+
+func (s *Service) load(ctx context.Context) error {
+	j, found, err := openJournal(s.cfg.StateDir, s.backend.Origin)
+	if err != nil {
+		return err
+	}
+	s.journal = j
+	note, err := s.registry.restore(s.cfg.StateDir, s.backend.Origin)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		s.events.add("", "%s", note)
+	}
+	mounts, err := s.fs.Mounts(ctx, s.cfg.MountDir)
+	if err != nil {
+		return wrap(err, "reading the mount table")
+	}
+	s.mu.Lock()
+	s.setAside = found.setAside
+	for _, r := range found.foreign {
+		s.foreign[r.Volume.Name] = r
+	}
+	for _, in := range found.intents {
+		s.intents[in.Name] = in
+	}
+	s.mu.Unlock()
+	targets := map[string]bool{}
+	for _, m := range mounts {
+		targets[m.Target] = true
+	}
+	for _, r := range found.records {
+		s.believe(r, targets)
+	}
+	s.recoverMounts(targets)
+	return nil
+}
+
+// believe makes a handle of a record, correcting it by what the kernel shows.
+func (s *Service) believe(r *Record, targets map[string]bool) {
+	if _, ok := s.registry.get(r.Volume.Key); !ok {
+		s.registry.put(r.Volume, r.Since)
+	}
+	s.registry.bind(r.Volume.Name, r.Volume.Key)
+	h := s.handle(r.Volume)
+	h.rec = *r
+	if r.BootID != s.cfg.BootID {
+		h.rec.Users = map[string]User{} // the containers that held them are gone
+	}
+	mounted := r.Target != "" && targets[r.Target]
+	delete(targets, r.Target)
+	switch {
+	case mounted:
+		h.rec.Step = StepMounted
+	case r.Step == StepMounted || r.Step == StepUnmounting:
+		h.rec.Step = StepConnected
+	}
+	if !mounted && r.BootID == s.cfg.BootID && len(h.rec.Users) > 0 {
+		s.events.add(r.Volume.Name, "%s is not mounted any more, though the record says it was", r.Target)
+		h.rec.Users = map[string]User{}
+	}
+	h.show("")
+}
+
+// recoverMounts shows mounts below the mount directory that no record tells
+// of: the state was lost. They are counted and shown, never detached.
+func (s *Service) recoverMounts(targets map[string]bool) {
+	for target := range targets {
+		rel, err := filepath.Rel(s.cfg.MountDir, target)
+		parts := strings.Split(rel, string(filepath.Separator))
+		if err != nil || len(parts) != 2 || CheckName(parts[1]) != nil {
+			continue
+		}
+		name := parts[1]
+		s.mu.Lock()
+		_, foreign := s.foreign[name]
+		s.mu.Unlock()
+		v, ok := s.registry.resolve(name)
+		if !ok {
+			v = Volume{Name: name, Status: "unknown", Key: Key{Cloud: s.backend.Cloud, Provider: parts[0], ID: "recovered-" + name}}
+			s.registry.put(v, time.Time{})
+			s.registry.bind(name, v.Key)
+		}
+		if foreign || s.known(v.Key) != nil {
+			continue
+		}
+		h := s.handle(v)
+		h.recovered = true
+		h.rec.Step, h.rec.Target = StepMounted, target
+		h.show("recovered, users unknown")
+		s.events.add(name, "%s was mounted by an earlier fuxi whose records are lost: recovered, users unknown", target)
+	}
+}
+
+// startLingerFactor: after a start an unused attachment stays for so many
+// linger times, so that Docker can start its containers on it.
+const startLingerFactor = 12
+
+// Run does the background work until ctx ends: it finishes what a crash left
+// half done, refreshes the registry and looks for leaked users.
+func (s *Service) Run(ctx context.Context) {
+	s.reconcile()
+	done := make(chan struct{})
+	s.work.Go(func() { s.sweepLoop(ctx); close(done) })
+	s.refreshLoop(ctx)
+	<-done
+}
+
+// reconcile starts the finishing of everything half done. Each volume waits
+// for the cloud by itself; nothing here blocks a call of Docker's.
+func (s *Service) reconcile() {
+	for _, h := range s.allHandles() {
+		shown := h.view.Load()
+		switch {
+		case h.recovered || len(shown.users) > 0:
+		case shown.step == StepMounted, shown.step == StepConnected:
+			s.startLinger(h, startLingerFactor*s.cfg.Linger)
+		case shown.attached:
+			s.startLinger(h, 0) // half an attach or half a detach: nobody ever used it
+		case shown.step == StepDeleting:
+			s.work.Go(func() { s.finishDelete(h) })
+		}
+	}
+	s.mu.Lock()
+	intents := make([]createIntent, 0, len(s.intents))
+	for _, in := range s.intents {
+		intents = append(intents, in)
+	}
+	s.mu.Unlock()
+	for _, in := range intents {
+		s.work.Go(func() { s.finishCreate(in) })
+	}
+}
+
+// finishDelete learns what became of a deletion that a crash interrupted. It
+// never deletes by itself: the user repeats the command.
+func (s *Service) finishDelete(h *handle) {
+	ctx, cancel := context.WithTimeout(s.base, workLimit)
+	defer cancel()
+	if h.lock.acquire(ctx, "finish a removal") != nil {
+		return
+	}
+	defer h.lock.release()
+	if s.known(h.key) != h || h.rec.Step != StepDeleting {
+		return
+	}
+	for try := 0; ; try++ {
+		v, err := s.backend.Provider.Get(ctx, h.key.ID)
+		switch {
+		case errors.Is(err, ErrNotFound), err == nil && v.Status == "deleting":
+			_ = s.forgetRemoved(ctx, h)
+			return
+		case err == nil:
+			s.registry.put(v, time.Now())
+			if err := s.announce(ctx, h, StepIdle); err != nil {
+				s.failed(h, err)
+			}
+			return
+		}
+		if pause(ctx, try) != nil {
+			return
+		}
+	}
+}
+
+// finishCreate learns what became of a create request that a crash
+// interrupted: its volume is recognised by the nonce and becomes known. It
+// waits for the name like a Create of Docker's, which does the same.
+func (s *Service) finishCreate(in createIntent) {
+	ctx, cancel := context.WithTimeout(s.base, workLimit)
+	defer cancel()
+	lock := s.nameLock(in.Name)
+	if lock.acquire(ctx, "finish a create") != nil {
+		return
+	}
+	defer lock.release()
+	for try := 0; ; try++ {
+		all, err := s.listName(ctx, in.Name)
+		if err == nil {
+			s.learn(in.Name, all)
+			i := slices.IndexFunc(all, func(v Volume) bool { return v.Marks.Created == in.Nonce })
+			if i >= 0 {
+				err = s.own(ctx, all[i], in.Nonce)
+			}
+			if err == nil {
+				err = s.journal.dropIntent(ctx, in.Name)
+			}
+			if err == nil {
+				s.mu.Lock()
+				delete(s.intents, in.Name)
+				s.mu.Unlock()
+				return
+			}
+		}
+		if pause(ctx, try) != nil {
+			return
+		}
+	}
+}
+
+// Stop ends the background work. Unused volumes are given back, for at most
+// the time ctx leaves; used ones stay mounted and attached.
+func (s *Service) Stop(ctx context.Context) error {
+	if s.journal == nil {
+		return nil
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.detachUnused(ctx)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	s.stop()
+	return errors.Join(s.registry.save(s.cfg.StateDir, s.backend.Origin), s.journal.close())
+}
+
+// detachUnused ends all lingers at once.
+func (s *Service) detachUnused(ctx context.Context) {
+	var all []func()
+	for _, h := range s.allHandles() {
+		shown := h.view.Load()
+		if !shown.attached || len(shown.users) > 0 || h.recovered {
+			continue
+		}
+		all = append(all, func() {
+			h.cancelLinger()
+			if h.lock.acquire(ctx, "stop") != nil {
+				return
+			}
+			defer h.lock.release()
+			if len(h.rec.Users) == 0 && s.backend.Health.Reachable(ctx) {
+				_ = s.detach(ctx, h) // what stays is in the record and is finished at the next start
+			}
+		})
+	}
+	parallel(all)
+}
+
+func parallel(all []func()) {
+	done := make(chan struct{})
+	for _, fn := range all {
+		go func() { fn(); done <- struct{}{} }()
+	}
+	for range all {
+		<-done
+	}
+}

@@ -1,0 +1,342 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/openstack/fuxi/connector"
+	"github.com/openstack/fuxi/trace"
+)
+
+// Mount makes the volume appear on this host, counts req.User and returns the
+// path. The work is shared by all who ask for the same name and goes on when
+// they leave; a caller that has left is not counted.
+func (s *Service) Mount(ctx context.Context, req MountRequest) (string, error) {
+	if err := CheckName(req.Name); err != nil {
+		return "", err
+	}
+	if err := s.awaitReady(ctx); err != nil {
+		return "", err
+	}
+	w := &waiter{user: req.User, readOnly: req.ReadOnly}
+	f := s.join(req.Name, w)
+	select {
+	case <-f.done:
+		return f.target, f.err
+	case <-ctx.Done():
+	}
+	if !s.leave(f, w) {
+		// The flight is counting its passengers at this very moment: let it
+		// finish its journal write, then take the count back.
+		<-f.done
+		if f.err == nil {
+			cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), workLimit)
+			defer cancel()
+			_ = s.Unmount(cleanup, req.Name, req.User) // a reference that stays is found by the sweep
+		}
+	}
+	return "", Errorf(ErrUnavailable, "mounting %s is not finished yet and goes on: %s; the next try joins it", req.Name, s.whereIs(req.Name))
+}
+
+// flight is one bringing-up of a name, and all who wait for it.
+type flight struct {
+	name    string
+	waiters []*waiter
+	boarded bool // no more waiters: they are being counted
+	done    chan struct{}
+	target  string
+	err     error
+}
+
+type waiter struct {
+	user     string
+	readOnly bool
+	gone     bool
+}
+
+// join boards the flight of a name, starting one when there is none.
+func (s *Service) join(name string, w *waiter) *flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.flights[name]
+	if !ok {
+		f = &flight{name: name, done: make(chan struct{})}
+		s.flights[name] = f
+		s.work.Go(func() { s.fly(f) })
+	}
+	f.waiters = append(f.waiters, w)
+	return f
+}
+
+// leave takes a waiter out; false when it is too late for that.
+func (s *Service) leave(f *flight, w *waiter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.boarded {
+		return false
+	}
+	w.gone = true
+	return true
+}
+
+// board closes the flight to newcomers and returns those still waiting.
+func (s *Service) board(f *flight) []*waiter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.boarded = true
+	if s.flights[f.name] == f {
+		delete(s.flights, f.name)
+	}
+	var left []*waiter
+	for _, w := range f.waiters {
+		if !w.gone {
+			left = append(left, w)
+		}
+	}
+	return left
+}
+
+func (s *Service) fly(f *flight) {
+	ctx, cancel := context.WithTimeout(s.base, workLimit)
+	defer cancel()
+	steps := trace.NewSteps()
+	ctx = trace.WithRecorder(ctx, steps)
+	f.target, f.err = s.bringUp(ctx, f)
+	s.board(f)
+	close(f.done)
+	s.log.Debug("mount steps", "volume", f.name, "error", f.err, "steps", steps.Summary())
+}
+
+// bringUp finds out which volume the name means and mounts that one. Settling
+// the name may change the answer on the way, and a cloud that is away is
+// waited for while anybody waits for the mount.
+func (s *Service) bringUp(ctx context.Context, f *flight) (string, error) {
+	until := time.Now().Add(patience)
+	for try := 0; ; try++ {
+		v, err := s.find(ctx, f.name)
+		if err != nil {
+			return "", err
+		}
+		target, err := s.mountLocked(ctx, s.handle(v), f)
+		var other *elsewhereError
+		switch {
+		case errors.As(err, &other):
+			if try >= 20 {
+				return "", Errorf(ErrConflict, "the name %s could not be settled: %s", f.name, other.why)
+			}
+			s.events.add(f.name, "not volume %s: %s", v.ID, other.why)
+		case err == nil || !s.cloudIsAway(err) || time.Now().After(until) || !s.anybodyWaits(f):
+			return target, err
+		}
+		if err := pause(ctx, try); err != nil {
+			return "", Errorf(ErrUnavailable, "mounting %s: %w", f.name, err)
+		}
+	}
+}
+
+// cloudIsAway tells whether err came of a cloud that did not answer, and is no
+// question of having been done or not.
+func (s *Service) cloudIsAway(err error) bool {
+	return errors.Is(err, ErrUnavailable) && !IsAmbiguous(err) && s.backend.Health.LastError() != ""
+}
+
+func (s *Service) anybodyWaits(f *flight) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(f.waiters, func(w *waiter) bool { return !w.gone })
+}
+
+// mountLocked is one try with the volume's lock held.
+func (s *Service) mountLocked(ctx context.Context, h *handle, f *flight) (string, error) {
+	if err := h.lock.acquire(ctx, "mount"); err != nil {
+		return "", err
+	}
+	defer h.lock.release()
+	h.cancelLinger()
+	if s.known(h.key) != h {
+		return "", &elsewhereError{why: "it was removed meanwhile"}
+	}
+	if v, ok := s.registry.get(h.key); ok {
+		h.rec.Volume = v
+	}
+	err := s.ensureMounted(ctx, h)
+	if err != nil {
+		s.failed(h, err)
+		return "", err
+	}
+	waiters := s.board(f)
+	for _, w := range waiters {
+		u := h.rec.Users[w.user]
+		u.Count++
+		u.ReadOnly = w.readOnly
+		h.rec.Users[w.user] = u
+	}
+	h.clearError()
+	if err := s.announce(ctx, h, StepMounted); err != nil {
+		for _, w := range waiters {
+			h.rec.drop(w.user)
+		}
+		s.startLinger(h, s.cfg.Linger)
+		return "", err
+	}
+	if len(h.rec.Users) == 0 {
+		s.startLinger(h, s.cfg.Linger)
+	}
+	return h.rec.Target, nil
+}
+
+// drop takes away one count of a user.
+func (r *Record) drop(user string) {
+	u, ok := r.Users[user]
+	if !ok {
+		return
+	}
+	if u.Count--; u.Count > 0 {
+		r.Users[user] = u
+		return
+	}
+	delete(r.Users, user)
+}
+
+// ensureMounted is the story of a mount. The caller owns the lock.
+func (s *Service) ensureMounted(ctx context.Context, h *handle) error {
+	if mounted, err := s.alreadyMounted(ctx, h); mounted || err != nil {
+		return err
+	}
+	v, src, err := s.attach(ctx, h)
+	if err != nil {
+		return err
+	}
+	fstype, err := s.ensureFilesystem(ctx, h, v, src)
+	if err != nil {
+		return s.giveBack(ctx, h, err)
+	}
+	if err := s.show(ctx, h, src, fstype); err != nil {
+		return s.giveBack(ctx, h, err)
+	}
+	return nil
+}
+
+// alreadyMounted believes the kernel, not the record: a mount that is gone or
+// is not this volume is mounted again.
+func (s *Service) alreadyMounted(ctx context.Context, h *handle) (bool, error) {
+	if h.rec.Step != StepMounted && h.rec.Step != StepUnmounting {
+		return false, nil
+	}
+	m, err := s.mountedAt(ctx, h.rec.Target)
+	if err != nil || m == nil {
+		return false, err
+	}
+	if h.recovered {
+		return true, nil
+	}
+	src, err := s.findSource(ctx, h)
+	if errors.Is(err, connector.ErrNotConnected) || err == nil && src.Device != m.Device {
+		// connector/mount takes the stale layer away before it mounts.
+		s.events.add(h.rec.Volume.Name, "%s shows %s, which is not this volume any more", m.Target, m.Device)
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s *Service) mountedAt(ctx context.Context, target string) (*connector.Mounted, error) {
+	if target == "" {
+		return nil, nil
+	}
+	all, err := s.fs.Mounts(ctx, target)
+	if err != nil {
+		return nil, Errorf(ErrUnavailable, "the mount table cannot be read: %w", err)
+	}
+	var top *connector.Mounted
+	for i, m := range all {
+		if m.Target == target {
+			top = &all[i]
+		}
+	}
+	return top, nil
+}
+
+// show mounts the filesystem and binds the subdirectory at the target.
+func (s *Service) show(ctx context.Context, h *handle, src connector.Source, fstype string) error {
+	spec, err := s.mountSpec(h, fstype)
+	if err != nil {
+		return err
+	}
+	if err := s.fs.Mount(ctx, src, spec); err != nil {
+		return wrap(err, "mounting %s (%s on %s)", h.rec.Volume.Name, fstype, src.Device)
+	}
+	h.rec.Fresh = false
+	return nil
+}
+
+// mountSpec reads the layout from the marks and the creation options.
+func (s *Service) mountSpec(h *handle, fstype string) (connector.MountSpec, error) {
+	v := h.rec.Volume
+	opts, err := ParseRecord(v.Marks.Opts)
+	if err != nil {
+		return connector.MountSpec{}, Errorf(ErrInvalid, "the fuxi:opts mark of %s (%s) is damaged, so its mount options are unknown: %w; correct it with openstack volume set --property", v.Name, v.ID, err)
+	}
+	if err := opts.CheckMount(fstype); err != nil {
+		return connector.MountSpec{}, err
+	}
+	subdir := v.Marks.Subdir
+	if subdir == "/" {
+		subdir = ""
+	}
+	return connector.MountSpec{
+		FSType: fstype, Options: opts.MountOptions, Subdir: subdir,
+		ReadOnly: h.rec.Connection != nil && h.rec.Connection.Access == connector.ReadOnly,
+		NoUUID:   fstype == "xfs" && (v.SnapshotID != "" || v.SourceID != ""),
+		Target:   s.targetOf(v), Staging: s.stagingOf(v.Key),
+		Owner: connector.Owner{UID: opts.UID, GID: opts.GID, Mode: opts.Mode},
+		Fresh: h.rec.Fresh,
+	}, nil
+}
+
+func (s *Service) targetOf(v Volume) string {
+	return filepath.Join(s.cfg.MountDir, v.Provider, v.Name)
+}
+
+func (s *Service) stagingOf(k Key) string {
+	return filepath.Join(s.cfg.StateDir, "staging", k.Provider+"."+k.ID)
+}
+
+// failed notes why for Status; the caller returns the error.
+func (s *Service) failed(h *handle, err error) {
+	var other *elsewhereError
+	if errors.As(err, &other) {
+		return
+	}
+	h.rec.LastError = err.Error()
+	h.show("")
+}
+
+// whereIs says what a name's volume is doing, for a caller that cannot wait.
+func (s *Service) whereIs(name string) string {
+	v, ok := s.registry.resolve(name)
+	if !ok {
+		return "the cloud is being asked for it"
+	}
+	h := s.known(v.Key)
+	if h == nil {
+		return "it has just begun"
+	}
+	shown := h.view.Load()
+	text := "it has just begun"
+	if shown.step != StepIdle {
+		text = fmt.Sprintf("it is at step %q since %s ago", shown.step, time.Since(shown.since).Round(time.Second))
+	}
+	if shown.note != "" {
+		text += " (" + shown.note + ")"
+	}
+	return text
+}
+
+// elsewhereError says that the name turned out to mean another volume.
+type elsewhereError struct{ why string }
+
+func (e *elsewhereError) Error() string { return e.why }

@@ -1,0 +1,260 @@
+package volume
+
+import (
+	"iter"
+	"sort"
+	"sync"
+	"time"
+)
+
+// registry answers Get and List from memory: what the cloud last said, by key,
+// with names as an index. It never forgets by itself.
+type registry struct {
+	mu     sync.RWMutex
+	byKey  map[Key]*entry
+	byName map[string][]*entry
+	bound  map[string]Key // names this host has bound, settled or not
+	// absent remembers for a moment that the cloud knows no volume of a name,
+	// so that Docker's Get and the Create right after it ask once.
+	absent map[string]time.Time
+	ever   bool // one full refresh has succeeded in this state directory's life
+	dirty  bool
+}
+
+// entry is one volume; vol is never changed in place.
+type entry struct {
+	vol   *Volume
+	seen  time.Time // when the cloud last confirmed it
+	stale bool      // missing from a list, kept for safety
+}
+
+func newRegistry() *registry {
+	return &registry{
+		byKey: map[Key]*entry{}, byName: map[string][]*entry{},
+		bound: map[string]Key{}, absent: map[string]time.Time{},
+	}
+}
+
+// put records the cloud's answer about one volume. Volumes that are let go or
+// deleting stay only when a name is bound to them here.
+func (r *registry) put(v Volume, seen time.Time) {
+	v.Metadata = nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.absent, v.Name)
+	r.dirty = true
+	if old, ok := r.byKey[v.Key]; ok {
+		if seen.Before(old.seen) {
+			return // an older answer that arrived late
+		}
+		if old.vol.Name != v.Name {
+			r.unindex(old)
+			old.vol = &v
+			r.index(old)
+		}
+		old.vol, old.seen, old.stale = &v, seen, false
+		return
+	}
+	e := &entry{vol: &v, seen: seen}
+	r.byKey[v.Key] = e
+	r.index(e)
+}
+
+func (r *registry) index(e *entry) {
+	r.byName[e.vol.Name] = append(r.byName[e.vol.Name], e)
+}
+
+func (r *registry) unindex(e *entry) {
+	left := r.byName[e.vol.Name][:0:0]
+	for _, other := range r.byName[e.vol.Name] {
+		if other != e {
+			left = append(left, other)
+		}
+	}
+	if len(left) == 0 {
+		delete(r.byName, e.vol.Name)
+		return
+	}
+	r.byName[e.vol.Name] = left
+}
+
+// forget drops a volume: only after the cloud answered 404 for its id, or
+// after this host removed or released it.
+func (r *registry) forget(k Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.byKey[k]
+	if !ok {
+		return
+	}
+	r.dirty = true
+	delete(r.byKey, k)
+	r.unindex(e)
+	if r.bound[e.vol.Name] == k {
+		delete(r.bound, e.vol.Name)
+	}
+}
+
+// bind makes name mean k on this host from now on.
+func (r *registry) bind(name string, k Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bound[name] = k
+}
+
+// resolve finds the volume a name means here: the bound one, else the one that
+// every host would choose.
+func (r *registry) resolve(name string) (Volume, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	e := r.lookup(name)
+	if e == nil {
+		return Volume{}, false
+	}
+	return *e.vol, true
+}
+
+// lookup needs the lock.
+func (r *registry) lookup(name string) *entry {
+	if k, ok := r.bound[name]; ok {
+		if e := r.byKey[k]; e != nil {
+			return e
+		}
+	}
+	var best *entry
+	for _, e := range r.byName[name] {
+		if e.vol.Usable() && (best == nil || preferred(*e.vol, *best.vol)) {
+			best = e
+		}
+	}
+	return best
+}
+
+func (r *registry) get(k Key) (Volume, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	e, ok := r.byKey[k]
+	if !ok {
+		return Volume{}, false
+	}
+	return *e.vol, true
+}
+
+// age says when the cloud last confirmed k and whether it is doubted since.
+func (r *registry) age(k Key) (seen time.Time, stale bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e, ok := r.byKey[k]; ok {
+		return e.seen, e.stale
+	}
+	return time.Time{}, true
+}
+
+// twins lists the other usable volumes of v's name.
+func (r *registry) twins(v Volume) []Volume {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []Volume
+	for _, e := range r.byName[v.Name] {
+		if e.vol.Key != v.Key && e.vol.Usable() {
+			out = append(out, *e.vol)
+		}
+	}
+	return out
+}
+
+// names yields each name once with the volume it means, holding a read lock:
+// the loop body must be quick and must not call the registry.
+func (r *registry) names() iter.Seq[*Volume] {
+	return func(yield func(*Volume) bool) {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		for name, entries := range r.byName {
+			e := entries[0]
+			if _, bound := r.bound[name]; bound || len(entries) > 1 || !e.vol.Usable() {
+				e = r.lookup(name)
+			}
+			if e != nil && !yield(e.vol) {
+				return
+			}
+		}
+	}
+}
+
+// noteAbsent remembers that the cloud just answered "none" for a name.
+func (r *registry) noteAbsent(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.absent) > 1000 {
+		clear(r.absent)
+	}
+	r.absent[name] = time.Now()
+}
+
+// absentFor tells whether the cloud answered "none" at most d ago.
+func (r *registry) absentFor(name string, d time.Duration) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	at, ok := r.absent[name]
+	return ok && time.Since(at) <= d
+}
+
+// markFull ends a full refresh of one backend that began at `began`: every
+// volume of it that was not seen since is missing.
+func (r *registry) markFull(cloud, provider string, began time.Time) (missing []Volume, known int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ever, r.dirty = true, true
+	for k, e := range r.byKey {
+		if k.Cloud != cloud || k.Provider != provider {
+			continue
+		}
+		known++
+		if e.seen.Before(began) {
+			missing = append(missing, *e.vol)
+		}
+	}
+	sort.Slice(missing, func(i, j int) bool { return missing[i].ID < missing[j].ID })
+	return missing, known
+}
+
+// doubt marks volumes as missing from the cloud's list but kept.
+func (r *registry) doubt(volumes []Volume) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range volumes {
+		if e, ok := r.byKey[v.Key]; ok {
+			e.stale = true
+		}
+	}
+}
+
+func (r *registry) everFull() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ever
+}
+
+func (r *registry) count(cloud, provider string) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	n := 0
+	for k := range r.byKey {
+		if k.Cloud == cloud && k.Provider == provider {
+			n++
+		}
+	}
+	return n
+}
+
+// preferred orders volumes of one name as every host orders them: formatted
+// ones first, then by creation time and id.
+func preferred(a, b Volume) bool {
+	if fa, fb := a.Marks.Formatted != nil, b.Marks.Formatted != nil; fa != fb {
+		return fa
+	}
+	if !a.CreatedAt.Equal(b.CreatedAt) {
+		return a.CreatedAt.Before(b.CreatedAt)
+	}
+	return a.ID < b.ID
+}

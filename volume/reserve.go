@@ -1,0 +1,169 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// reserve claims the volume for this host: announce, ask, learn the id. When
+// somebody else has it, it waits for wait_for_release.
+func (s *Service) reserve(ctx context.Context, h *handle) error {
+	lost := !h.rec.Reserving.IsZero()
+	if !lost {
+		h.rec.Reserving = time.Now().UTC()
+	}
+	if err := s.announce(ctx, h, StepReserving); err != nil {
+		return err
+	}
+	w := &releaseWait{s: s, h: h, until: time.Now().Add(s.cfg.WaitForRelease)}
+	for try := 0; ; try++ {
+		id, err := s.backend.Attacher.Reserve(ctx, h.rec.Volume.ID, false)
+		if err == nil {
+			h.rec.Attachment, h.rec.Reserving = id, time.Time{}
+			return s.announce(ctx, h, StepReserved)
+		}
+		switch {
+		case IsAmbiguous(err):
+			lost = true
+		case errors.Is(err, ErrNotFound):
+			return s.gone(ctx, h, err)
+		case !errors.Is(err, ErrInUse) && !errors.Is(err, ErrConflict):
+			return s.notReserved(ctx, h, lost, wrap(err, "reserving %s", h.rec.Volume.Name))
+		}
+		if again, werr := w.wait(ctx, try, lost, err); !again {
+			return s.notReserved(ctx, h, lost, werr)
+		}
+		lost = lost && !h.rec.Reserving.IsZero()
+	}
+}
+
+// notReserved takes the announcement back, unless a reservation of ours whose
+// id never came may be out there: then the record keeps saying so.
+func (s *Service) notReserved(ctx context.Context, h *handle, lost bool, err error) error {
+	if lost {
+		return err
+	}
+	h.rec.Reserving = time.Time{}
+	if jerr := s.announce(ctx, h, StepIdle); jerr != nil {
+		return errors.Join(err, jerr)
+	}
+	return err
+}
+
+// gone handles a 404 of the volume itself: the one proof that lets a bound
+// name be looked up anew.
+func (s *Service) gone(ctx context.Context, h *handle, cause error) error {
+	v := h.rec.Volume
+	if _, err := s.backend.Provider.Get(ctx, v.ID); !errors.Is(err, ErrNotFound) {
+		return wrap(cause, "reserving %s", v.Name)
+	}
+	s.registry.forget(v.Key)
+	s.dropHandle(v.Key)
+	if err := s.journal.drop(ctx, v.Key); err != nil {
+		return err
+	}
+	s.events.add(v.Name, "volume %s was deleted in the cloud", v.ID)
+	return &elsewhereError{why: fmt.Sprintf("volume %s was deleted in the cloud", v.ID)}
+}
+
+// releaseWait waits until a volume that somebody has becomes free.
+type releaseWait struct {
+	s     *Service
+	h     *handle
+	until time.Time
+	// orphan is a reservation without owner that we keep seeing unchanged.
+	orphan string
+	since  time.Time
+}
+
+// wait looks at who has the volume and sleeps a little. It returns false with
+// the final error when waiting is of no use any more.
+func (w *releaseWait) wait(ctx context.Context, try int, lost bool, cause error) (bool, error) {
+	v, err := w.s.backend.Provider.Get(ctx, w.h.rec.Volume.ID)
+	if err != nil {
+		return false, wrap(err, "asking who has %s", w.h.rec.Volume.Name)
+	}
+	w.s.registry.put(v, time.Now())
+	why, hopeless := w.holder(ctx, v, lost)
+	if hopeless {
+		return false, Errorf(ErrUnavailable, "%s cannot be attached: %s", v.Name, why)
+	}
+	own := lost && w.orphan != "" // our own reservation ages: that wait ends by itself
+	if !own && time.Now().After(w.until) {
+		return false, Errorf(ErrInUse, "%s (%s) is %s; waited %s for its release: stop the container that uses it there, or wait until that host lets go", v.Name, v.ID, why, w.s.cfg.WaitForRelease)
+	}
+	w.h.show(why)
+	if err := pause(ctx, try); err != nil {
+		return false, Errorf(ErrUnavailable, "%s (%s) is %s: %w", v.Name, v.ID, why, errors.Join(cause, err))
+	}
+	return true, nil
+}
+
+// holder says in words who has the volume; hopeless when no waiting helps.
+func (w *releaseWait) holder(ctx context.Context, v Volume, lost bool) (why string, hopeless bool) {
+	if len(v.Attachments) > 0 {
+		a := v.Attachments[0]
+		switch {
+		case a.Holder == w.s.cfg.Host.Name:
+			return fmt.Sprintf("attached to this host by attachment %s, which this state directory knows nothing of; if nothing here uses it, delete it: openstack --os-volume-api-version 3.27 volume attachment delete %s", a.ID, a.ID), true
+		case a.Holder != "":
+			return "attached to host " + a.Holder, false
+		case a.Server != "":
+			return "attached to server " + a.Server, false
+		}
+		return "attached by attachment " + a.ID, false
+	}
+	switch v.Status {
+	case "available", "creating", "downloading":
+		return "in status " + v.Status, false
+	case "reserved", "attaching", "detaching":
+		w.watchOrphan(ctx, v, lost)
+		return "being attached or detached elsewhere (status " + v.Status + ")", false
+	case "error", "error_restoring", "error_deleting", "error_extending":
+		return fmt.Sprintf("its status is %s: see openstack volume show %s and ask the cloud's operator", v.Status, v.ID), true
+	}
+	return "in status " + v.Status, false
+}
+
+// watchOrphan deletes a reservation that this host asked for and whose id
+// never arrived: only when the very same row has stayed `reserved` for
+// reservation_age, because nothing in the row says whose it is.
+func (w *releaseWait) watchOrphan(ctx context.Context, v Volume, lost bool) {
+	if !lost {
+		return
+	}
+	rows, err := w.s.backend.Attacher.Attachments(ctx, v.ID)
+	if err != nil || len(rows) != 1 || rows[0].Status != "reserved" || rows[0].Server != "" {
+		w.orphan = ""
+		return
+	}
+	if rows[0].ID != w.orphan {
+		w.orphan, w.since = rows[0].ID, time.Now()
+	}
+	if time.Since(w.since) < w.s.cfg.ReservationAge {
+		return
+	}
+	if err := w.s.backend.Attacher.Release(ctx, w.orphan); err == nil {
+		w.s.events.add(v.Name, "deleted reservation %s: this host had asked for one, its answer was lost, and it stayed unused for %s", w.orphan, w.s.cfg.ReservationAge)
+		w.orphan = ""
+	}
+}
+
+// pause sleeps before try+1: 50 ms growing to 2 s, with jitter so that two
+// hosts that collided do not collide again.
+func pause(ctx context.Context, try int) error {
+	d := 50 * time.Millisecond << min(try, 6)
+	d = min(d, 2*time.Second)
+	d = d/2 + rand.N(d)
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,115 @@
+package volume
+
+import (
+	"fmt"
+	"strings"
+)
+
+// verdict of settling a name.
+type verdict int
+
+const (
+	goOn     verdict = iota // ours it is
+	yieldTo                 // give ours back and use the other
+	refuse                  // two volumes with data: only people can decide
+	vanished                // ours is gone or let go: look the name up anew
+)
+
+// settle decides, for a host that holds a reservation of `mine`, whether it
+// may go on to make a filesystem there. `all` is a fresh list of every volume
+// of the name, read after the reservation was made.
+//
+// Cloud names are not unique: two hosts that create one name at once make two
+// volumes. Reserving is how a host raises its hand, and it looks around only
+// afterwards; a hand raised elsewhere makes it take its own down. Of two
+// hosts that both went on, one reserved later and therefore looked when the
+// other's reservation, or its formatted mark, was there to be seen: so never
+// two go on. (A single look after the reservation replaces one before and one
+// after: it decides by the same evidence and costs a call less.)
+//
+// settled says that this host already bound the name to mine for good.
+func settle(mine Key, settled bool, all []Volume) (verdict, Volume, string) {
+	var own *Volume
+	var others []Volume
+	seen := map[Key]bool{}
+	for i, v := range all {
+		switch {
+		case seen[v.Key] || !v.Usable():
+		case v.Key == mine:
+			own = &all[i]
+		case contender(v):
+			others = append(others, v)
+		}
+		seen[v.Key] = true
+	}
+	if own == nil {
+		return vanished, Volume{}, "it was deleted or let go meanwhile"
+	}
+	if settled {
+		return goOn, *own, ""
+	}
+	formatted := withData(others)
+	switch {
+	case own.Marks.Formatted != nil && len(formatted) > 0, len(formatted) > 1:
+		return refuse, Volume{}, twinsText(*own, formatted)
+	case own.Marks.Formatted != nil:
+		return goOn, *own, ""
+	case len(formatted) == 1:
+		return yieldTo, formatted[0], "it carries the data of this name"
+	}
+	if best, why := strongest(*own, others); best != nil {
+		return yieldTo, *best, why
+	}
+	return goOn, *own, ""
+}
+
+// contender tells whether a twin may be the volume of the name at all: one
+// that failed and carries no data is not.
+func contender(v Volume) bool {
+	return v.Marks.Formatted != nil || !strings.HasPrefix(v.Status, "error")
+}
+
+func withData(volumes []Volume) []Volume {
+	var out []Volume
+	for _, v := range volumes {
+		if v.Marks.Formatted != nil {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// strongest picks the twin to yield to, if any: one that somebody has taken,
+// else one that sorts before ours. A later one that is still being created
+// yields to us when its host looks.
+func strongest(own Volume, others []Volume) (*Volume, string) {
+	var taken, lower *Volume
+	for i, v := range others {
+		switch {
+		case v.Status != "available" && v.Status != "creating":
+			if taken == nil || preferred(v, *taken) {
+				taken = &others[i]
+			}
+		case preferred(v, own):
+			if lower == nil || preferred(v, *lower) {
+				lower = &others[i]
+			}
+		}
+	}
+	if taken != nil {
+		return taken, "another host has taken it (" + taken.Status + ")"
+	}
+	if lower != nil {
+		return lower, "it was created first"
+	}
+	return nil, ""
+}
+
+func twinsText(own Volume, others []Volume) string {
+	ids := []string{own.ID}
+	for _, v := range others {
+		ids = append(ids, v.ID)
+	}
+	return fmt.Sprintf("%d volumes are named %s and carry data (%s), and this host has used none of them: look at them and rename or delete all but one (openstack volume set --name …), or use one by -o volume_id under another name",
+		len(ids), own.Name, strings.Join(ids, ", "))
+}

@@ -1,0 +1,122 @@
+package volume
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The registry's file: one header line, then one line a volume. It is a cache
+// of what the cloud said; losing it costs one full refresh and no data.
+
+type snapshotHeader struct {
+	Schema int       `json:"schema"`
+	Origin Origin    `json:"origin"`
+	Ever   bool      `json:"ever"`
+	At     time.Time `json:"at"`
+}
+
+type snapshotLine struct {
+	Volume *Volume   `json:"v"`
+	Seen   time.Time `json:"seen"`
+	Stale  bool      `json:"stale,omitempty"`
+}
+
+func snapshotPath(stateDir string) string { return filepath.Join(stateDir, "registry.jsonl") }
+
+// save writes the registry if it changed since the last save.
+func (r *registry) save(stateDir string, origin Origin) error {
+	r.mu.Lock()
+	if !r.dirty {
+		r.mu.Unlock()
+		return nil
+	}
+	r.dirty = false
+	r.mu.Unlock()
+	tmp, err := os.CreateTemp(stateDir, "registry.*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	w := bufio.NewWriterSize(tmp, 64<<10)
+	if err := r.encode(w, origin); err != nil {
+		return err
+	}
+	if err := errors.Join(w.Flush(), tmp.Sync()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), snapshotPath(stateDir))
+}
+
+func (r *registry) encode(w io.Writer, origin Origin) error {
+	enc := json.NewEncoder(w)
+	r.mu.RLock()
+	entries := make([]entry, 0, len(r.byKey))
+	for _, e := range r.byKey {
+		entries = append(entries, *e)
+	}
+	ever := r.ever
+	r.mu.RUnlock()
+	if err := enc.Encode(snapshotHeader{Schema: recordSchema, Origin: origin, Ever: ever, At: time.Now().UTC()}); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := enc.Encode(snapshotLine{Volume: e.vol, Seen: e.seen.UTC(), Stale: e.stale}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore reads the file. A file of another host or cloud, or a damaged one,
+// is no error: the registry starts with what could be read.
+func (r *registry) restore(stateDir string, origin Origin) (note string, err error) {
+	f, err := os.Open(snapshotPath(stateDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return r.decode(bufio.NewReaderSize(f, 64<<10), origin)
+}
+
+func (r *registry) decode(in io.Reader, origin Origin) (note string, err error) {
+	dec := json.NewDecoder(in)
+	var head snapshotHeader
+	if dec.Decode(&head) != nil {
+		return "the list of known volumes is damaged and is built anew", nil
+	}
+	if head.Schema > recordSchema {
+		return "", newerSchema("registry.jsonl")
+	}
+	if diff := origin.Differs(head.Origin); diff != "" {
+		return "the list of known volumes is not this host's, its " + diff + "; it is built anew", nil
+	}
+	for {
+		var line snapshotLine
+		err := dec.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil || line.Volume == nil || !validID(line.Volume.ID) {
+			note = "the list of known volumes is damaged; what could be read is used"
+			break
+		}
+		r.put(*line.Volume, line.Seen)
+		if line.Stale {
+			r.doubt([]Volume{*line.Volume})
+		}
+	}
+	r.mu.Lock()
+	r.ever, r.dirty = head.Ever && note == "", false
+	r.mu.Unlock()
+	return note, nil
+}
