@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/openstack/fuxi/config"
+	"github.com/openstack/fuxi/connector"
+	"github.com/openstack/fuxi/connector/host"
+	"github.com/openstack/fuxi/connector/local"
+	"github.com/openstack/fuxi/connector/mount"
+	"github.com/openstack/fuxi/providers/cinder"
+	"github.com/openstack/fuxi/providers/openstack"
+	"github.com/openstack/fuxi/trace"
+	"github.com/openstack/fuxi/volume"
+	"github.com/openstack/fuxi/volume/admin"
+	"github.com/openstack/fuxi/volume/docker"
+)
+
+// stopLimit bounds giving back unused volumes when the daemon is told to stop.
+const stopLimit = 20 * time.Second
+
+// fuxi is the daemon as a value: made by newDaemon, run by run.
+type fuxi struct {
+	cfg     config.Config
+	log     *slog.Logger
+	service *volume.Service
+	door    *docker.Door
+	base    context.Context
+}
+
+// newDaemon wires everything. It asks no cloud and changes nothing.
+func newDaemon(ctx context.Context, cfg config.Config, logs io.Writer) (*fuxi, error) {
+	log, err := newLogger(cfg.Log, logs)
+	if err != nil {
+		return nil, err
+	}
+	recorders, err := trace.FromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range recorders {
+		ctx = trace.WithRecorder(ctx, r)
+	}
+	machine := host.New()
+	machine.MountRoot = cfg.Plugin.MountDir
+	session, err := openstack.New(cloudConfig(cfg.Cloud), log)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := serviceConfig(cfg, machine)
+	if err != nil {
+		return nil, err
+	}
+	backend, err := newBackend(cfg, machine, session, settings.Host.Name)
+	if err != nil {
+		return nil, err
+	}
+	filesystems := mount.New(machine)
+	filesystems.Notice = func(_ context.Context, text string) { log.Warn(text) }
+	service := volume.New(ctx, settings, backend, filesystems, log)
+	door := docker.New(service, docker.Options{Log: log})
+	return &fuxi{cfg: cfg, log: log, service: service, door: door, base: ctx}, nil
+}
+
+func newLogger(cfg config.Log, out io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+		return nil, fmt.Errorf("log.level %q: %w", cfg.Level, err)
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, opts)), nil
+	}
+	return slog.New(slog.NewTextHandler(out, opts)), nil
+}
+
+func cloudConfig(c config.Cloud) openstack.Config {
+	out := openstack.Config{
+		Name: c.Name, Cloud: c.Cloud, Region: c.Region, Interface: c.Interface,
+		CACert: c.CAFile, ClientCert: c.CertFile, ClientKey: c.KeyFile, Insecure: c.Insecure,
+	}
+	if c.Cloud != "" {
+		out.CloudsFile = c.CloudsFile
+	}
+	return out
+}
+
+func serviceConfig(cfg config.Config, machine *host.Host) (volume.Config, error) {
+	boot, err := machine.BootID()
+	if err != nil {
+		return volume.Config{}, err
+	}
+	name, ip := cfg.Host.Name, cfg.Host.IP
+	if name == "" {
+		if name, err = machine.Hostname(); err != nil {
+			return volume.Config{}, fmt.Errorf("this host's name cannot be found out (%w): set [host] name", err)
+		}
+	}
+	if ip == "" {
+		if ip, err = machine.DefaultIP(); err != nil {
+			ip = "127.0.0.1" // no network yet: connectors that need an address say so
+		}
+	}
+	return volume.Config{
+		Version: versionString(), Cluster: cfg.Plugin.Cluster,
+		StateDir: cfg.Plugin.StateDir, MountDir: cfg.Plugin.MountDir, BootID: boot,
+		Host:    volume.HostIdentity{Name: name, IP: ip, Properties: machine.Properties(name, ip)},
+		Refresh: cfg.Plugin.Refresh.Duration, Linger: cfg.Cinder.Linger.Duration,
+		WaitForRelease: cfg.Cinder.WaitForRelease.Duration, ReservationAge: cfg.Cinder.ReservationAge.Duration,
+		Defaults: volume.Defaults{
+			Provider: cfg.Plugin.Providers[0], SizeGiB: cfg.Cinder.DefaultSize, FSType: cfg.Cinder.FSType,
+			Type: cfg.Cinder.VolumeType, Zone: cfg.Cinder.Zone,
+		},
+		UnzeroedTypes: cfg.Cinder.UnzeroedTypes,
+	}, nil
+}
+
+func newBackend(cfg config.Config, machine *host.Host, session *openstack.Session, hostName string) (volume.Backend, error) {
+	machineID, err := machine.MachineID()
+	if err != nil {
+		return volume.Backend{}, err
+	}
+	provider := cinder.New(session, cinder.Config{Cluster: cfg.Plugin.Cluster, CloudName: cfg.Cloud.Name})
+	return volume.Backend{
+		Cloud: cfg.Cloud.Name, Name: "cinder",
+		Origin: volume.Origin{
+			MachineID: machineID, Host: hostName, Cloud: cfg.Cloud.Name,
+			AuthURL: session.AuthURL(), Project: session.Scope(), Region: session.Region(),
+		},
+		Provider: provider, Attacher: provider, Health: health{session},
+		Connectors: map[string]connector.Connector{local.Driver: local.New(machine, ownerTag(cfg.Plugin.StateDir))},
+	}, nil
+}
+
+// ownerTag tells the daemons of one machine apart, on the devices they make.
+func ownerTag(stateDir string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(filepath.Clean(stateDir))))[:8]
+}
+
+// health shows a session's health as the Service wants to see it.
+type health struct{ *openstack.Session }
+
+func (h health) LastAnswer() time.Time { return h.Session.Health().LastAnswer }
+
+func (h health) LastError() string {
+	if now := h.Session.Health(); now.Failures > 0 {
+		return now.LastError
+	}
+	return ""
+}
+
+// run serves until ctx ends. It listens first and reads its state afterwards,
+// so that Docker, which may be starting at the same moment, never finds the
+// door shut.
+func (f *fuxi) run(ctx context.Context) error {
+	front, err := docker.Listen(f.cfg.Plugin.Socket, 0)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(f.cfg.Plugin.StateDir, 0o711); err != nil {
+		return errors.Join(err, front.Close())
+	}
+	served := make(chan error, 2)
+	doorCtx, closeDoors := context.WithCancel(f.base)
+	defer closeDoors()
+	go func() { served <- f.door.Serve(doorCtx, front) }()
+	if err := f.service.Load(f.base); err != nil {
+		closeDoors()
+		return errors.Join(err, <-served)
+	}
+	back, err := docker.Listen(f.cfg.Plugin.AdminSocket, 0)
+	if err != nil {
+		closeDoors()
+		return errors.Join(err, <-served)
+	}
+	go func() { served <- f.serveAdmin(doorCtx, back) }()
+	work, stopWork := context.WithCancel(f.base)
+	defer stopWork()
+	go f.service.Run(work)
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	f.log.Info("fuxi is ready", "version", versionString(), "socket", f.cfg.Plugin.Socket, "state_dir", f.cfg.Plugin.StateDir, "cloud", f.cfg.Cloud.Name)
+	select {
+	case err = <-served:
+		err = errors.Join(errors.New("a door closed by itself"), err)
+		closeDoors()
+	case <-ctx.Done():
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+		closeDoors()
+		err = <-served
+	}
+	stopWork()
+	return errors.Join(err, <-served, f.stop())
+}
+
+// stop gives back what is not used, for a bounded time.
+func (f *fuxi) stop() error {
+	ctx, cancel := context.WithTimeout(f.base, stopLimit)
+	defer cancel()
+	err := f.service.Stop(ctx)
+	f.log.Info("fuxi has stopped; volumes in use stay mounted and attached")
+	return err
+}
+
+func (f *fuxi) serveAdmin(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: admin.Handler(f.service, f.log), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
