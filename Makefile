@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := bin
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -X main.version=$(VERSION)
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@2026.1
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SUDO    := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
 
 export PATH := $(PATH):/usr/sbin:/sbin:/usr/local/go/bin
