@@ -49,11 +49,19 @@ func (h *Host) MountReaches(m Mount) error {
 		return fmt.Errorf("%w: dockerd (pid %d) has another mount namespace and %s does not appear there: %s",
 			ErrNotReached, pids[0], m.Point, h.unitAdvice())
 	}
-	if os.Getppid() != 1 || h.comm(1) != "systemd" {
+	if !h.isService() {
 		return nil
 	}
 	return fmt.Errorf("%w: this service has a mount namespace of its own and %s does not appear in that of PID 1: %s",
 		ErrNotReached, m.Point, h.unitAdvice())
+}
+
+// isService tells whether systemd itself started this process: it is PID 1's
+// child and knows the id of its start.
+func (h *Host) isService() bool {
+	_, rest, _ := strings.Cut(h.readWord("/proc/self/stat"), ") ")
+	fields := strings.Fields(rest)
+	return len(fields) > 1 && fields[1] == "1" && h.comm(1) == "systemd" && os.Getenv("INVOCATION_ID") != ""
 }
 
 // sees tells whether a process shares our namespace or shows the mount. Who
