@@ -98,6 +98,11 @@ func (p *Provider) Expose(ctx context.Context, v volume.Volume, attachmentID str
 	}
 	conn.VolumeID, conn.SizeGiB = v.ID, v.SizeGiB
 	conn.Encrypted = conn.Encrypted || v.Encrypted
+	// Cinder fills access_mode from the volume alone and leaves out what was
+	// asked for at the reservation; that stands only in the row itself.
+	if answer.Attachment.Mode == connector.ReadOnly {
+		conn.Access = connector.ReadOnly
+	}
 	return conn, nil
 }
 

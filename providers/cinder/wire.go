@@ -54,6 +54,7 @@ type attachmentJSON struct {
 	AttachedHost openstack.Text `json:"attached_host"` // newer or patched clouds
 	MountPoint   openstack.Text `json:"mountpoint"`    // likewise
 	AttachedAt   openstack.Time `json:"attached_at"`
+	Mode         openstack.Text `json:"attach_mode"`
 }
 
 // volume converts what the cloud says. Words that many volumes share are kept

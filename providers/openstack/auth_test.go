@@ -112,7 +112,7 @@ func TestNewCredentialsWithoutRestart(t *testing.T) {
 // only the length of its life counts, not the clocks.
 func TestRenewAhead(t *testing.T) {
 	f := newFake(t, nothing)
-	f.life, f.skew = 200*time.Millisecond, -24*time.Hour
+	f.life, f.skew = time.Second, -24*time.Hour
 	s := f.session()
 	if err := get(t.Context(), s); err != nil {
 		t.Fatal(err)
@@ -120,13 +120,12 @@ func TestRenewAhead(t *testing.T) {
 	if err := get(t.Context(), s); err != nil || f.count() != 1 {
 		t.Fatalf("a new token for each call (%d): %v", f.count(), err)
 	}
-	time.Sleep(160 * time.Millisecond)
+	time.Sleep(800 * time.Millisecond)
 	if err := get(t.Context(), s); err != nil || f.count() != 2 {
 		t.Errorf("%d tokens: %v", f.count(), err)
 	}
-	f.with(func() { f.down = 500; f.tokens-- }) // the old token is good again
-	time.Sleep(160 * time.Millisecond)
-	f.with(func() { f.tokens++ })
+	f.with(func() { f.down = 500 })
+	time.Sleep(800 * time.Millisecond)
 	if err := get(t.Context(), s); err != nil {
 		t.Errorf("a failed renewal of a good token: %v", err)
 	}

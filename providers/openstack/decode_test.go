@@ -62,6 +62,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzFault(f *testing.F) {
 	f.Add([]byte(`{"itemNotFound": {"message": "gone", "code": 404}}`))
 	f.Add([]byte(`<html>`))
+	f.Add([]byte(`{"": {"message": "nameless"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		name, message := parseFault(data)
 		if (name == "") && message != "" || len(message) > 510 {

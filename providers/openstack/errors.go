@@ -5,13 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
 
 	"github.com/openstack/fuxi/volume"
 )
+
+// itemNotFound is the fault in which Cinder, Manila and Nova say that an object
+// does not exist. API gateways answer 404 in shapes of their own.
+const itemNotFound = "itemNotFound"
 
 // Refusal is an answer of the cloud that is not a success. It is the cause of
 // the volume.Error that Do returns.
@@ -23,6 +29,7 @@ type Refusal struct {
 	Header    http.Header
 }
 
+// Error shows status, fault, the cloud's words and its request id.
 func (r *Refusal) Error() string {
 	text := fmt.Sprintf("%d %s", r.Status, http.StatusText(r.Status))
 	if r.Name != "" {
@@ -44,6 +51,7 @@ type MissingFeature struct {
 	Says                  string // the cloud's words, with the range it supports
 }
 
+// Error names the service and the version it lacks.
 func (m *MissingFeature) Error() string {
 	return fmt.Sprintf("%s of this cloud does not support API version %s", m.Service, m.Microversion)
 }
@@ -89,11 +97,11 @@ func parseFault(body []byte) (name, message string) {
 	if json.Unmarshal(body, &all) != nil {
 		return "", ""
 	}
-	for key, raw := range all {
+	for _, key := range slices.Sorted(maps.Keys(all)) {
 		var fault struct {
 			Message string `json:"message"`
 		}
-		if json.Unmarshal(raw, &fault) == nil && fault.Message != "" {
+		if json.Unmarshal(all[key], &fault) == nil && fault.Message != "" && key != "" {
 			return key, clip(fault.Message, 500)
 		}
 	}
@@ -122,7 +130,7 @@ type verdict struct {
 func (r *Refusal) judge() verdict {
 	over := r.Name == "overLimit" || r.Name == "overLimitFault" || strings.Contains(strings.ToLower(r.Message), "quota")
 	switch {
-	case r.Status == http.StatusNotFound && r.Name != "":
+	case r.Status == http.StatusNotFound && r.Name == itemNotFound:
 		return verdict{volume.ErrNotFound, ""}
 	case r.Status == http.StatusNotFound:
 		return verdict{volume.ErrUnavailable, "this answer is not the service's own; check the endpoint and the proxy before it"}

@@ -29,7 +29,7 @@ func TestKindOfEachStatus(t *testing.T) {
 	said := func(status int, name, message string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { fault(w, status, name, message) }
 	}
-	redirect := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }
+	redirect := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }
 	for _, c := range []struct {
 		name      string
 		answer    http.HandlerFunc
@@ -39,6 +39,7 @@ func TestKindOfEachStatus(t *testing.T) {
 	}{
 		{"gone", said(404, "itemNotFound", "Volume 1 could not be found."), volume.ErrNotFound, false, "Volume 1 could not be found."},
 		{"proxy's 404", html(404), volume.ErrUnavailable, false, "not the service's own"},
+		{"gateway's 404", said(404, "error", "no route"), volume.ErrUnavailable, false, "not the service's own"},
 		{"unknown URL", plain, volume.ErrUnavailable, false, "not the service's own"},
 		{"bad", said(400, "badRequest", "Invalid volume: no."), volume.ErrInvalid, false, "400 badRequest: Invalid volume: no. (request req-test)"},
 		{"policy", said(403, "forbidden", "Policy doesn't allow it."), volume.ErrInvalid, false, "role"},
@@ -122,6 +123,7 @@ func TestNothingListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
+	s.transport.inner.Load().CloseIdleConnections()
 	err := post(t.Context(), s)
 	if !errors.Is(err, volume.ErrUnavailable) || volume.IsAmbiguous(err) {
 		t.Errorf("a request that never left: %v", err)
