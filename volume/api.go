@@ -11,9 +11,9 @@ type MountRequest struct {
 
 // Listed is one line of List.
 type Listed struct {
-	Name       string
-	Mountpoint string // "" unless mounted on this host
-	CreatedAt  time.Time
+	Name       string    `json:"name"`
+	Mountpoint string    `json:"mountpoint,omitempty"` // "" unless mounted on this host
+	CreatedAt  time.Time `json:"created_at"`
 }
 
 // Info is all that is known about one volume without asking anybody.

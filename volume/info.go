@@ -114,6 +114,12 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 			Why: "a create request was interrupted and the cloud has not said yet what became of it", Next: "repeat docker volume create, or wait",
 		})
 	}
+	for o := range s.orders {
+		st.Unfinished = append(st.Unfinished, Unfinished{
+			Name: o.what, Step: "under way", Since: o.since, Age: time.Since(o.since),
+			Why: first(health.LastError(), "it waits for the cloud or for its turn"), Next: "repeat the command to wait for it",
+		})
+	}
 	s.mu.Unlock()
 	st.Clouds[0].Known = s.registry.count(s.backend.Cloud, s.backend.Name)
 	for _, h := range s.allHandles() {
@@ -143,10 +149,8 @@ func (s *Service) statusOf(h *handle, st *Status) {
 		u.Why = first(shown.note, "under way")
 	case shown.lastError != "":
 		u.Next = "it is tried again by itself while attached, and by the next docker run"
-	case shown.step == StepConnected && len(shown.users) == 0:
-		u.Why, u.Next = "lingering: attached, not used", "it is given back soon; docker volume rm does it at once"
-	case shown.step == StepMounted || shown.step == StepIdle:
-		return
+	case shown.step == StepMounted, shown.step == StepIdle, shown.step == StepConnected:
+		return // connected without users lingers, and is given back by itself
 	default:
 		u.Why, u.Next = "half done", "it is finished by itself as soon as the cloud answers"
 	}

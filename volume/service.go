@@ -90,6 +90,7 @@ type Service struct {
 	names    map[string]*volumeLock // creates, by name
 	lookups  map[string]*lookup     // unknown names being asked for
 	intents  map[string]createIntent
+	orders   map[*underWay]bool
 	foreign  map[string]*Record // records that are not ours, by name
 	setAside []string
 	refresh  refreshState
@@ -104,7 +105,7 @@ func New(ctx context.Context, cfg Config, backend Backend, fs Filesystems, log *
 		ready: make(chan struct{}), started: time.Now().UTC(),
 		handles: map[Key]*handle{}, flights: map[string]*flight{},
 		names: map[string]*volumeLock{}, lookups: map[string]*lookup{},
-		intents: map[string]createIntent{}, foreign: map[string]*Record{},
+		orders: map[*underWay]bool{}, intents: map[string]createIntent{}, foreign: map[string]*Record{},
 	}
 }
 
@@ -116,10 +117,18 @@ const workLimit = 10 * time.Minute
 // is told so: the next call joins it by waiting for the same lock.
 func (s *Service) background(ctx context.Context, what string, fn func(ctx context.Context) error) error {
 	done := make(chan error, 1)
+	order := &underWay{what: what, since: time.Now().UTC()}
+	s.mu.Lock()
+	s.orders[order] = true
+	s.mu.Unlock()
 	s.work.Go(func() {
 		ctx, cancel := context.WithTimeout(s.base, workLimit)
 		defer cancel()
-		done <- fn(ctx)
+		err := fn(ctx)
+		s.mu.Lock()
+		delete(s.orders, order)
+		s.mu.Unlock()
+		done <- err
 	})
 	select {
 	case err := <-done:
@@ -127,6 +136,12 @@ func (s *Service) background(ctx context.Context, what string, fn func(ctx conte
 	case <-ctx.Done():
 		return Errorf(ErrUnavailable, "%s is not finished yet and goes on; repeat the command to wait for it (fuxi status shows where it is)", what)
 	}
+}
+
+// underWay is one order that is being carried out, for Status.
+type underWay struct {
+	what  string
+	since time.Time
 }
 
 // awaitReady waits until the state directory has been read.

@@ -106,7 +106,7 @@ func (r *registry) decode(in io.Reader, origin Origin) (note string, err error) 
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil || line.Volume == nil || !validID(line.Volume.ID) {
+		if err != nil || line.Volume == nil || !validID(line.Volume.ID) || !validID(line.Volume.Provider) {
 			note = "the list of known volumes is damaged; what could be read is used"
 			break
 		}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -184,7 +182,7 @@ func (f *fuxi) run(ctx context.Context) error {
 		closeDoors()
 		return errors.Join(err, <-served)
 	}
-	go func() { served <- f.serveAdmin(doorCtx, back) }()
+	go func() { served <- admin.Serve(doorCtx, back, f.service, f.log) }()
 	work, stopWork := context.WithCancel(f.base)
 	defer stopWork()
 	go f.service.Run(work)
@@ -210,19 +208,4 @@ func (f *fuxi) stop() error {
 	err := f.service.Stop(ctx)
 	f.log.Info("fuxi has stopped; volumes in use stay mounted and attached")
 	return err
-}
-
-func (f *fuxi) serveAdmin(ctx context.Context, l net.Listener) error {
-	server := &http.Server{
-		Handler: admin.Handler(f.service, f.log), ReadHeaderTimeout: 10 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-	}
-	go func() {
-		<-ctx.Done()
-		_ = server.Close()
-	}()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

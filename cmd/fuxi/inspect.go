@@ -71,8 +71,8 @@ func details(info volume.Info, now time.Time) [][2]string {
 	if info.Age > 0 {
 		confirmed = "confirmed " + span(info.Age) + " ago"
 	}
-	if info.Stale {
-		confirmed += "; the cloud did not confirm it lately"
+	if info.Stale && info.Age > 0 {
+		confirmed += " and not since"
 	}
 	fstype := info.FSType
 	if fstype != "" && !info.Formatted {

@@ -16,9 +16,7 @@ func main() {
 // anything here: the commands that can be interrupted watch for signals
 // themselves, each in its own way.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRootCommand()
+	root := newRootCommand(stdout, stderr)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	return report(stderr, root.ExecuteContext(ctx))
 }

@@ -49,8 +49,8 @@ func (p *page) cloud(c volume.CloudStatus) {
 	case c.LastAnswer.IsZero():
 		p.line("", "cloud %s (%s) DOES NOT ANSWER and never has since fuxi started: %s", c.Cloud, c.Provider, c.LastError)
 	default:
-		p.line("", "cloud %s (%s) DOES NOT ANSWER, for the last time it did %s (%s): %s; %s",
-			c.Cloud, c.Provider, ago(p.now, c.LastAnswer), p.clock(c.LastAnswer), orDash(c.LastError), read)
+		p.line("", "cloud %s (%s) DOES NOT ANSWER since %s (%s): %s; %s",
+			c.Cloud, c.Provider, p.clock(c.LastAnswer), ago(p.now, c.LastAnswer), orDash(c.LastError), read)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,8 +11,8 @@ import (
 	"github.com/openstack/fuxi/config"
 )
 
-// newRootCommand is fuxi with all its commands.
-func newRootCommand() *cobra.Command {
+// newRootCommand is fuxi with all its commands, writing to stdout and stderr.
+func newRootCommand(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fuxi",
 		Short: "Docker volumes on OpenStack",
@@ -28,6 +29,8 @@ commands ask the one that runs on this host, as root.`,
 		Args:                       knownCommand,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	root.PersistentFlags().String("config", config.DefaultPath, "configuration file; it also tells the admin socket")
 	root.PersistentFlags().String("socket", "", "admin socket of the daemon, instead of the one in the configuration")
 	root.SetFlagErrorFunc(flagError)
@@ -58,7 +61,8 @@ func argumentsAreUsage(cmd *cobra.Command) {
 	}
 }
 
-// addCompletionCommand adds cobra's own. Left to itself cobra adds it later, and
+// addCompletionCommand adds cobra's own, which writes to the output that root has
+// at this moment. Left to itself cobra adds it later, and
 // then an unknown shell is a success.
 func addCompletionCommand(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()

@@ -22,7 +22,7 @@ func newServeCommand() *cobra.Command {
 The cloud need not answer for it to start. On SIGTERM running calls are
 finished, unused volumes are given back and used ones stay mounted: Docker does
 not notice a restart of a few seconds.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := cmd.Flags().GetString("config")
 			if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"reflect"
 	"strings"
@@ -192,17 +191,3 @@ func TestNobodyAnswers(t *testing.T) {
 }
 
 func longName(n int) string { return "/" + strings.Repeat("x", n) }
-
-func TestNoPermission(t *testing.T) {
-	if os.Getuid() == 0 {
-		// Root may open everything; the same rule is tested by one who may not.
-		t.Skip("needs a user that is not root")
-	}
-	socket, _, _ := serve(t, &script{})
-	if err := os.Chmod(socket, 0); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := admin.Dial(t.Context(), socket); !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("got %v", err)
-	}
-}

@@ -1,0 +1,111 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// newVolume is the request with every mark in it, so that no volume of ours is
+// ever without them.
+func (s *Service) newVolume(ctx context.Context, name string, opts Options) (NewVolume, error) {
+	record, err := opts.Record()
+	if err != nil {
+		return NewVolume{}, err
+	}
+	d := s.cfg.Defaults
+	req := NewVolume{
+		Name: name, SizeGiB: opts.SizeGiB, Type: first(opts.Type, d.Type), Zone: first(opts.Zone, d.Zone),
+		SnapshotID: opts.SnapshotID, SourceID: opts.SourceID,
+		Description: opts.Description, Multiattach: opts.Multiattach, Metadata: map[string]string{},
+	}
+	for k, v := range opts.Metadata {
+		req.Metadata[k] = v
+	}
+	s.mark(req.Metadata, opts, record)
+	req.Metadata[markCreated] = s.stamp() + "," + uuid.NewString()
+	req.Metadata[markFSType] = s.wantedFS(opts)
+	if opts.SnapshotID == "" && opts.SourceID == "" {
+		if req.SizeGiB == 0 {
+			req.SizeGiB = d.SizeGiB
+		}
+		req.Metadata[markPristine] = "1"
+		setSubdirMark(req.Metadata, opts.Subdir, defaultSubdir)
+	} else if err := s.inherit(ctx, opts, req.Metadata); err != nil {
+		return NewVolume{}, err
+	}
+	if opts.Multiattach {
+		if err := s.backend.Provider.Check(ctx, req); err != nil {
+			return NewVolume{}, err
+		}
+	}
+	return req, nil
+}
+
+// mark sets the marks that created and adopted volumes have in common.
+func (s *Service) mark(metadata map[string]string, opts Options, record string) {
+	metadata[markFrom] = s.cfg.Cluster
+	metadata[markSchema] = fmt.Sprint(schemaVersion)
+	if record != "" {
+		metadata[markOpts] = record
+	}
+	if opts.OnRemove != "" {
+		metadata[markOnRemove] = opts.OnRemove
+	}
+}
+
+// setSubdirMark writes the layout; no mark means the filesystem's root.
+func setSubdirMark(metadata map[string]string, asked *string, otherwise string) {
+	dir := otherwise
+	if asked != nil {
+		dir = *asked
+	}
+	if dir != "" && dir != "/" {
+		metadata[markSubdir] = dir
+	}
+}
+
+// inherit gives a clone the layout and filesystem of what it is made from.
+func (s *Service) inherit(ctx context.Context, opts Options, metadata map[string]string) error {
+	id := opts.SourceID
+	if id == "" {
+		origin, err := s.backend.Provider.Origin(ctx, opts.SnapshotID)
+		if err != nil {
+			return wrap(err, "reading snapshot_id %s", opts.SnapshotID)
+		}
+		id = origin
+	}
+	v, err := s.backend.Provider.Get(ctx, id)
+	if errors.Is(err, ErrNotFound) && opts.SourceID == "" {
+		v, err = Volume{}, nil // the snapshot's volume is gone; its layout is not known
+	}
+	if err != nil {
+		return wrap(err, "reading source_volid %s", id)
+	}
+	setSubdirMark(metadata, opts.Subdir, v.Marks.Subdir)
+	if opts.FSType == "" {
+		delete(metadata, markFSType)
+		if fs := formattedAs(v); fs != "" {
+			metadata[markFSType] = fs
+		}
+	}
+	return nil
+}
+
+func formattedAs(v Volume) string {
+	if v.Marks.Formatted != nil {
+		return v.Marks.Formatted.FSType
+	}
+	return v.Marks.FSType
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
