@@ -159,78 +159,6 @@ func (s *Service) sameAs(ctx context.Context, v Volume, opts Options) error {
 	return s.untilUsable(ctx, v)
 }
 
-// post sends the request once. When its answer is lost, the cloud is asked
-// what became of it: the nonce in the created mark tells our own volume.
-func (s *Service) post(ctx context.Context, req NewVolume) (Volume, error) {
-	intent := createIntent{Origin: s.backend.Origin, Name: req.Name, Nonce: req.Metadata[markCreated], At: time.Now().UTC()}
-	if err := s.journal.putIntent(ctx, intent); err != nil {
-		return Volume{}, err
-	}
-	v, err := s.backend.Provider.Create(ctx, req)
-	if err != nil && IsAmbiguous(err) {
-		v, err = s.lostCreate(ctx, intent, err)
-	}
-	if err != nil {
-		if IsAmbiguous(err) {
-			return Volume{}, err // the intent stays, and a later Create or start asks again
-		}
-		return Volume{}, errors.Join(s.explain(ctx, req, err), s.journal.dropIntent(ctx, req.Name))
-	}
-	if err := s.own(ctx, v, intent.Nonce); err != nil {
-		return Volume{}, err
-	}
-	return v, s.journal.dropIntent(ctx, req.Name)
-}
-
-// own records that this host created v and binds the name to it, for now: the
-// name is settled at the first mount.
-func (s *Service) own(ctx context.Context, v Volume, nonce string) error {
-	s.registry.put(v, time.Now())
-	s.registry.bind(v.Name, v.Key)
-	h := s.handle(v)
-	if err := h.lock.acquire(ctx, "create"); err != nil {
-		return err
-	}
-	defer h.lock.release()
-	h.rec.Volume, h.rec.CreatedHere = v, nonce
-	h.rec.Volume.Metadata = nil
-	return s.announce(ctx, h, h.rec.Step)
-}
-
-// lostCreate looks for the volume of a request that got no answer.
-func (s *Service) lostCreate(ctx context.Context, in createIntent, cause error) (Volume, error) {
-	for try := 0; try < 5; try++ {
-		all, err := s.listName(ctx, in.Name)
-		if err == nil {
-			for _, v := range all {
-				if v.Marks.Created == in.Nonce {
-					return v, nil
-				}
-			}
-			if try > 1 {
-				// It was not done: an answer that is lost after the work shows
-				// the volume at once.
-				return Volume{}, &Error{Kind: ErrUnavailable, Text: cause.Error() + "; the cloud shows no volume of this request, so it was not created: repeat the command", Err: nil}
-			}
-		}
-		if pause(ctx, try) != nil {
-			break
-		}
-	}
-	return Volume{}, cause
-}
-
-// explain adds what only the cloud knows about a refused request.
-func (s *Service) explain(ctx context.Context, req NewVolume, cause error) error {
-	if !errors.Is(cause, ErrInvalid) && !errors.Is(cause, ErrNotFound) {
-		return cause
-	}
-	if better := s.backend.Provider.Check(ctx, req); errors.Is(better, ErrInvalid) {
-		return better
-	}
-	return cause
-}
-
 // untilUsable polls a volume that is being created. One that fails was never
 // used and is removed, so that the name is free for another try.
 func (s *Service) untilUsable(ctx context.Context, v Volume) error {
@@ -258,12 +186,22 @@ func (s *Service) untilUsable(ctx context.Context, v Volume) error {
 
 func (s *Service) failedCreate(ctx context.Context, v Volume) error {
 	text := fmt.Sprintf("the cloud could not create volume %s (%s): its status is error (openstack volume message list tells why, often no room on the backend or a bad type)", v.Name, v.ID)
-	h := s.known(v.Key)
-	if h == nil || h.rec.CreatedHere == "" || h.rec.Given || !v.Blank() {
+	if !v.Blank() || !s.neverUsed(ctx, v.Key) {
 		return Errorf(ErrUnavailable, "%s; it is left as it is", text)
 	}
 	if err := s.backend.Provider.Delete(ctx, v.ID); err != nil {
 		return Errorf(ErrUnavailable, "%s, and deleting it failed: %w", text, err)
 	}
 	return errors.Join(Errorf(ErrUnavailable, "%s; it was deleted, so the command can be repeated", text), s.forgetGone(ctx, v))
+}
+
+// neverUsed tells whether this host's own request made the volume and nobody
+// was given it here.
+func (s *Service) neverUsed(ctx context.Context, k Key) bool {
+	h := s.known(k)
+	if h == nil || h.lock.acquire(ctx, "create") != nil {
+		return false
+	}
+	defer h.lock.release()
+	return h.rec.CreatedHere != "" && !h.rec.Given
 }

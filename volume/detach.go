@@ -30,7 +30,8 @@ func (s *Service) Unmount(ctx context.Context, name, user string) error {
 	defer h.lock.release()
 	h.rec.drop(user)
 	if len(h.rec.Users) > 0 || h.recovered {
-		return s.announce(ctx, h, h.rec.Step)
+		s.announceIfPossible(ctx, h, h.rec.Step)
+		return nil
 	}
 	if err := s.unmountNow(ctx, h); err != nil && !errors.Is(err, ErrInUse) {
 		return err
@@ -57,9 +58,7 @@ func (s *Service) unmountForeign(ctx context.Context, name string) error {
 // unmountNow announces and unmounts. A mount that somebody still uses stays,
 // and is tried again later: ErrInUse. The caller owns the lock.
 func (s *Service) unmountNow(ctx context.Context, h *handle) error {
-	if err := s.announce(ctx, h, StepUnmounting); err != nil {
-		return err
-	}
+	s.announceIfPossible(ctx, h, StepUnmounting)
 	err := s.fs.Unmount(ctx, h.rec.Target, s.stagingOf(h.key))
 	if err != nil {
 		err = wrap(err, "unmounting %s from %s", h.rec.Volume.Name, h.rec.Target)
@@ -180,4 +179,13 @@ func (s *Service) giveBack(ctx context.Context, h *handle, cause error) error {
 		return &Error{Kind: kind, Text: cause.Error() + " (and giving it back failed, which is retried: " + err.Error() + ")", Err: cause}
 	}
 	return cause
+}
+
+// announceIfPossible is for letting go of a mount, which must work on a full
+// disk too: a mount that is gone needs no record, since the next start asks
+// the kernel first.
+func (s *Service) announceIfPossible(ctx context.Context, h *handle, step Step) {
+	if err := s.announce(ctx, h, step); err != nil {
+		s.events.add(h.rec.Volume.Name, "unmounting without a record of it: %v", err)
+	}
 }

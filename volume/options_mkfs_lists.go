@@ -56,9 +56,11 @@ func ext4Mkfs() []mkfsFlag {
 			wordRule{word: "lazy_itable_init", value: bit, bare: true},
 			wordRule{word: "lazy_journal_init", value: bit, bare: true},
 			wordRule{word: "offset", no: "the filesystem starts where the volume starts"})},
-		{flag: "-O", words: append(featureWords("64bit", "dir_index", "dir_nlink", "ea_inode", "encrypt", "extent", "extra_isize",
+		{flag: "-O", words: append(featureWords("64bit", "dir_index", "dir_nlink", "ea_inode", "encrypt", "extra_isize",
 			"fast_commit", "filetype", "flex_bg", "huge_file", "inline_data", "large_dir", "large_file", "metadata_csum",
 			"metadata_csum_seed", "orphan_file", "project", "quota", "resize_inode", "sparse_super", "stable_inodes", "verity"),
+			wordRule{word: "extent"},
+			wordRule{word: "^extent", no: "without extents it would be an ext3"},
 			wordRule{word: "has_journal"},
 			wordRule{word: "^has_journal", no: "without a journal every crash of a host damages the filesystem"})},
 	}

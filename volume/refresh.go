@@ -165,6 +165,8 @@ func (s *Service) afterFull(ctx context.Context, began time.Time) error {
 // vanished lets go of a volume that the cloud does not know any more, unless
 // this host has it attached: that is kept and shown.
 func (s *Service) vanished(ctx context.Context, v Volume) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // whoever holds it now learns of it himself
+	defer cancel()
 	if err := s.forgetGone(ctx, v); err != nil {
 		s.events.add(v.Name, "%v", err)
 		return

@@ -46,7 +46,7 @@ func (j *job) fsck(ctx context.Context, mode ...string) error {
 	}
 	if res.ExitCode >= fsckUncorrected {
 		return fmt.Errorf("e2fsck %s found damage that it must not repair alone (exit code %d: %s): %w: "+
-			"make a snapshot, then repair it with `fuxi repair`, or mount it read-only to save what is there",
+			"make a snapshot of the volume in the cloud, attach it by other means and repair it with e2fsck -f",
 			strings.Join(mode, " "), res.ExitCode, res.LastWords(), connector.ErrUnsafe)
 	}
 	if res.ExitCode&(fsckCorrected|fsckReboot) != 0 {

@@ -171,7 +171,7 @@ func (j *job) stage(ctx context.Context) error {
 func explain(err error, device, fsType string) error {
 	switch {
 	case errors.Is(err, unix.EUCLEAN), errors.Is(err, unix.EBADMSG):
-		return fmt.Errorf("%w: the filesystem is damaged: %w: check it with the tools of %s on %s (fuxi repair)", err, connector.ErrUnsafe, fsType, device)
+		return fmt.Errorf("%w: the filesystem is damaged: %w: check it with the tools of %s on %s", err, connector.ErrUnsafe, fsType, device)
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("%w: %w", err, connector.ErrBusy)
 	case errors.Is(err, unix.EINVAL):
