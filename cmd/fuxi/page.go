@@ -39,7 +39,11 @@ func (p *page) status(st volume.Status) {
 func (p *page) cloud(c volume.CloudStatus) {
 	read := "its volumes were never read"
 	if !c.LastRefresh.IsZero() {
-		read = fmt.Sprintf("%d volumes, read %s", c.Known, ago(p.now, c.LastRefresh))
+		noun := "volumes"
+		if c.Known == 1 {
+			noun = "volume"
+		}
+		read = fmt.Sprintf("%d %s, read %s", c.Known, noun, ago(p.now, c.LastRefresh))
 	}
 	switch {
 	case c.Answers:

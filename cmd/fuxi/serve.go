@@ -11,7 +11,7 @@ import (
 
 // gcPercent trades a little processor time for memory: a plugin that knows
 // 10,000 volumes sits on every host.
-const gcPercent = 50
+const gcPercent = 200
 
 func newServeCommand() *cobra.Command {
 	return &cobra.Command{
