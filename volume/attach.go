@@ -14,6 +14,12 @@ import (
 // it matters for formatting) and its device. What it returns an error for it
 // has given back, or says in the record that it could not.
 func (s *Service) attach(ctx context.Context, h *handle) (Volume, connector.Source, error) {
+	if h.rec.Attachment != "" && h.rec.BootID != s.cfg.BootID {
+		// A device that came back with the machine proves nothing.
+		if err := s.confirm(ctx, h); err != nil {
+			return Volume{}, connector.Source{}, err
+		}
+	}
 	if h.rec.Connection != nil {
 		src, err := s.findSource(ctx, h)
 		if err == nil {
@@ -33,7 +39,11 @@ func (s *Service) attach(ctx context.Context, h *handle) (Volume, connector.Sour
 			return Volume{}, connector.Source{}, err
 		}
 	}
-	v, err := s.settleName(ctx, h)
+	err := s.aloneOn(ctx, h)
+	var v Volume
+	if err == nil {
+		v, err = s.settleName(ctx, h)
+	}
 	if err == nil {
 		err = s.expose(ctx, h, v)
 	}
@@ -48,6 +58,32 @@ func (s *Service) attach(ctx context.Context, h *handle) (Volume, connector.Sour
 		return Volume{}, connector.Source{}, s.giveBack(ctx, h, err)
 	}
 	return v, src, nil
+}
+
+// aloneOn makes sure that no other host has a volume of a type that several may
+// attach: its filesystems are made for one writer, and the cloud's own guard,
+// the reservation, lets everybody in.
+func (s *Service) aloneOn(ctx context.Context, h *handle) error {
+	v := h.rec.Volume
+	if !v.Multiattach {
+		return nil
+	}
+	rows, err := s.backend.Attacher.Attachments(ctx, v.ID)
+	if err != nil {
+		return wrap(err, "making sure that no other host has %s", v.Name)
+	}
+	for _, a := range rows {
+		if a.ID == h.rec.Attachment {
+			continue
+		}
+		fresh, err := s.backend.Provider.Get(ctx, v.ID)
+		who := a.holder()
+		if err == nil && len(fresh.Attachments) > 0 {
+			who = fresh.Attachments[0].holder()
+		}
+		return Errorf(ErrInUse, "%s (%s) is in use by %s: its type lets several hosts attach it, but its filesystem is made for one; stop the container that uses it there", v.Name, v.ID, who)
+	}
+	return nil
 }
 
 // stillConnected goes on from a device that is there: after a linger, or after
@@ -98,6 +134,9 @@ func (s *Service) findSource(ctx context.Context, h *handle) (connector.Source, 
 		return connector.Source{}, err
 	}
 	src, err := c.Find(ctx, *h.rec.Connection)
+	if s.resized(ctx, h, err) {
+		src, err = c.Connect(ctx, *h.rec.Connection)
+	}
 	if errors.Is(err, connector.ErrNotConnected) {
 		return src, connector.ErrNotConnected
 	}
@@ -174,6 +213,9 @@ func (s *Service) connect(ctx context.Context, h *handle) (connector.Source, err
 		return connector.Source{}, err
 	}
 	src, err := c.Connect(ctx, conn)
+	if s.resized(ctx, h, err) {
+		src, err = c.Connect(ctx, *h.rec.Connection)
+	}
 	if err != nil {
 		return src, wrap(err, "connecting %s", h.rec.Volume.Name)
 	}

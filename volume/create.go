@@ -75,6 +75,9 @@ func (s *Service) nameLock(name string) *volumeLock {
 
 // createLocked: known → compare; unknown → ask; absent → make or adopt.
 func (s *Service) createLocked(ctx context.Context, name string, opts Options) error {
+	if err := s.settleIntent(ctx, name); err != nil {
+		return err
+	}
 	v, exists, err := s.existing(ctx, name)
 	if err != nil {
 		return err
@@ -93,7 +96,11 @@ func (s *Service) createLocked(ctx context.Context, name string, opts Options) e
 	if err != nil {
 		return err
 	}
-	return s.untilUsable(ctx, v)
+	v, err = s.untilCreated(ctx, v)
+	if err == nil && v.Status == "error" {
+		return s.failedCreate(ctx, v)
+	}
+	return err
 }
 
 // existing finds a volume of the name, and proves one that is only remembered.
@@ -104,6 +111,7 @@ func (s *Service) existing(ctx context.Context, name string) (Volume, bool, erro
 		switch {
 		case err == nil && fresh.Usable():
 			s.registry.put(fresh, time.Now())
+			fresh.Name = name
 			return fresh, true, nil
 		case err == nil || errors.Is(err, ErrNotFound):
 			if err := s.forgetGone(ctx, v); err != nil {
@@ -156,17 +164,24 @@ func (s *Service) sameAs(ctx context.Context, v Volume, opts Options) error {
 	for _, n := range notes {
 		s.events.add(v.Name, "%s", n)
 	}
-	return s.untilUsable(ctx, v)
+	v, err = s.untilCreated(ctx, v)
+	if err == nil && v.Status == "error" && !v.hasData() {
+		return Errorf(ErrUnavailable, "%s; if nobody needs it, docker volume rm %s makes room for another try", errorText(v), v.Name)
+	}
+	return err
 }
 
-// untilUsable polls a volume that is being created. One that fails was never
-// used and is removed, so that the name is free for another try.
-func (s *Service) untilUsable(ctx context.Context, v Volume) error {
+func errorText(v Volume) string {
+	return fmt.Sprintf("the cloud could not create volume %s (%s): its status is error (openstack volume message list tells why, often no room on the backend or a bad type)", v.Name, v.ID)
+}
+
+// untilCreated polls a volume while it is being created.
+func (s *Service) untilCreated(ctx context.Context, v Volume) (Volume, error) {
 	for try := 0; v.Status == "creating" || v.Status == "downloading"; try++ {
 		fresh, err := s.backend.Provider.Get(ctx, v.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			return errors.Join(Errorf(ErrNotFound, "volume %s (%s) vanished while it was being created: repeat the command", v.Name, v.ID), s.forgetGone(ctx, v))
+			return v, errors.Join(Errorf(ErrNotFound, "volume %s (%s) vanished while it was being created: repeat the command", v.Name, v.ID), s.forgetGone(ctx, v))
 		case err == nil:
 			v = fresh
 			s.registry.put(v, time.Now())
@@ -175,18 +190,18 @@ func (s *Service) untilUsable(ctx context.Context, v Volume) error {
 			break
 		}
 		if err := pause(ctx, try); err != nil {
-			return Errorf(ErrUnavailable, "volume %s (%s) is still %s after %s: it stays and can be used once it is available", v.Name, v.ID, v.Status, workLimit)
+			return v, Errorf(ErrUnavailable, "volume %s (%s) is still %s after %s: it stays and can be used once it is available", v.Name, v.ID, v.Status, workLimit)
 		}
 	}
-	if v.Status == "error" {
-		return s.failedCreate(ctx, v)
-	}
-	return nil
+	return v, nil
 }
 
+// failedCreate removes what this very call made and the cloud could not
+// finish, so that the name is free for another try. v is fresh.
 func (s *Service) failedCreate(ctx context.Context, v Volume) error {
-	text := fmt.Sprintf("the cloud could not create volume %s (%s): its status is error (openstack volume message list tells why, often no room on the backend or a bad type)", v.Name, v.ID)
-	if !v.Blank() || !s.neverUsed(ctx, v.Key) {
+	text := errorText(v)
+	rows, err := s.backend.Attacher.Attachments(ctx, v.ID)
+	if err != nil || len(rows) > 0 || v.Marks.Formatted != nil || v.Marks.Formatting != nil || !s.neverUsed(ctx, v.Key) {
 		return Errorf(ErrUnavailable, "%s; it is left as it is", text)
 	}
 	if err := s.backend.Provider.Delete(ctx, v.ID); err != nil {

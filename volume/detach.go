@@ -24,20 +24,32 @@ func (s *Service) Unmount(ctx context.Context, name, user string) error {
 	if !h.hasUser(user) {
 		return nil
 	}
-	if err := h.lock.acquire(ctx, "unmount"); err != nil {
-		return err
+	// A caller who hangs up half way must not leave a volume that nobody uses
+	// mounted.
+	return s.background(ctx, "unmounting "+name, func(ctx context.Context) error {
+		if err := h.lock.acquire(ctx, "unmount"); err != nil {
+			return err
+		}
+		defer h.lock.release()
+		return s.unmountLocked(ctx, h, user)
+	})
+}
+
+func (s *Service) unmountLocked(ctx context.Context, h *handle, user string) error {
+	if h.rec.Users[user].Count == 0 {
+		return nil // another Unmount was faster, and more may have happened since
 	}
-	defer h.lock.release()
 	h.rec.drop(user)
 	if len(h.rec.Users) > 0 || h.recovered {
 		s.announceIfPossible(ctx, h, h.rec.Step)
 		return nil
 	}
-	if err := s.unmountNow(ctx, h); err != nil && !errors.Is(err, ErrInUse) {
-		return err
+	err := s.unmountNow(ctx, h)
+	s.startLinger(h, s.cfg.Linger) // which tries again what failed
+	if errors.Is(err, ErrInUse) {
+		return nil
 	}
-	s.startLinger(h, s.cfg.Linger)
-	return nil
+	return err
 }
 
 // unmountForeign takes down a mount whose record belongs to another machine or
@@ -75,10 +87,15 @@ func (s *Service) unmountNow(ctx context.Context, h *handle) error {
 // detach gives everything back: mount, device, attachment, in this order and
 // each only when the one before is proven gone. The caller owns the lock.
 func (s *Service) detach(ctx context.Context, h *handle) error {
-	if h.rec.Target != "" {
-		m, err := s.mountedAt(ctx, h.rec.Target)
+	// A crash between the mount and its showing leaves the first without the
+	// second.
+	for _, point := range []string{h.rec.Target, s.stagingOf(h.key)} {
+		m, err := s.mountedAt(ctx, point)
 		if err != nil {
 			return err
+		}
+		if m != nil && h.rec.Source != nil && m.Device != h.rec.Source.Device {
+			return Errorf(ErrUnsafe, "%s shows %s, which is not the device of %s (%s): it is left alone; unmount it by hand", m.Target, m.Device, h.rec.Volume.Name, h.rec.Source.Device)
 		}
 		if m != nil {
 			if err := s.unmountNow(ctx, h); err != nil {
@@ -98,6 +115,9 @@ func (s *Service) detach(ctx context.Context, h *handle) error {
 	return s.releaseAttachment(ctx, h)
 }
 
+// busyTries of Disconnect take about three seconds.
+const busyTries = 6
+
 func (s *Service) disconnect(ctx context.Context, h *handle) error {
 	if h.rec.Connection == nil {
 		return nil
@@ -108,7 +128,13 @@ func (s *Service) disconnect(ctx context.Context, h *handle) error {
 	}
 	// A process in another mount namespace can hold a filesystem that is
 	// unmounted here; the exclusive open inside Disconnect finds it out.
-	if err := c.Disconnect(ctx, *h.rec.Connection); err != nil {
+	// A starting container copies all mounts for a moment before it drops them:
+	// busy is believed only when it lasts.
+	err = c.Disconnect(ctx, *h.rec.Connection)
+	for try := 0; try < busyTries && errors.Is(err, connector.ErrBusy) && pause(ctx, try) == nil; try++ {
+		err = c.Disconnect(ctx, *h.rec.Connection)
+	}
+	if err != nil {
 		if errors.Is(err, connector.ErrBusy) && h.rec.Source != nil {
 			holders, _ := s.fs.Holders(ctx, *h.rec.Source)
 			return wrap(err, "disconnecting %s, which is still held by %v", h.rec.Volume.Name, holders)

@@ -8,22 +8,50 @@ import (
 	"path/filepath"
 
 	"github.com/openstack/fuxi/trace"
-	"golang.org/x/sys/unix"
 )
 
-// write replaces one journal file: afterwards either the old or the new bytes
-// are there whatever happens, and the new ones once it returned nil.
-func (j *journal) write(ctx context.Context, file string, data []byte) error {
-	done := trace.Cross(ctx, trace.Journal, "rename "+file)
-	err := writeDurably(filepath.Join(j.dir, file), data)
-	done()
+// write puts a record into a journal file: afterwards either the old or the new
+// one is there whatever happens, and the new one once it returned nil.
+func (j *journal) write(ctx context.Context, file string, record []byte) error {
+	path, slots := filepath.Join(j.dir, file), j.written(file)
+	var err error
+	if slots.holds(record) {
+		done := trace.Cross(ctx, trace.Journal, "write "+file)
+		err = slots.overwrite(path, record)
+		slots.count++
+		done()
+	} else {
+		done := trace.Cross(ctx, trace.Journal, "rename "+file)
+		slots, err = replaceFile(path, record)
+		done()
+	}
 	if err != nil {
+		j.note(file, slotFile{})
 		return Errorf(ErrUnavailable, "the journal in %s cannot be written, so nothing was begun: %w", j.dir, err)
 	}
+	j.note(file, slots)
 	return nil
 }
 
+// written is what is known of a file, zero when nothing is for certain.
+func (j *journal) written(file string) slotFile {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.files[file]
+}
+
+func (j *journal) note(file string, slots slotFile) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if slots.size == 0 {
+		delete(j.files, file)
+		return
+	}
+	j.files[file] = slots
+}
+
 func (j *journal) remove(ctx context.Context, file string) error {
+	j.note(file, slotFile{})
 	done := trace.Cross(ctx, trace.Journal, "unlink "+file)
 	err := os.Remove(filepath.Join(j.dir, file))
 	if err == nil {
@@ -34,36 +62,4 @@ func (j *journal) remove(ctx context.Context, file string) error {
 		return Errorf(ErrUnavailable, "the journal in %s cannot be written: %w", j.dir, err)
 	}
 	return nil
-}
-
-func writeDurably(path string, data []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = unix.Fdatasync(int(f.Fd()))
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp)
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"maps"
 	"slices"
 )
 
@@ -22,6 +23,9 @@ func (s *Service) Format(ctx context.Context, req FormatRequest) error {
 		return err
 	}
 	return s.background(ctx, "formatting "+req.Name, func(ctx context.Context) error {
+		if err := s.forgetUnmounted(ctx, req.Name); err != nil {
+			return err
+		}
 		v, err := s.findOnce(ctx, req.Name)
 		if err != nil {
 			return err
@@ -38,12 +42,22 @@ func (s *Service) Format(ctx context.Context, req FormatRequest) error {
 		err = s.eraseLocked(ctx, h, req)
 		if err != nil {
 			s.failed(h, err)
+			s.lingerIfUnused(h)
 		}
 		return err
 	})
 }
 
 func (s *Service) eraseLocked(ctx context.Context, h *handle, req FormatRequest) error {
+	if err := h.inUseUnknown(); err != nil {
+		return err
+	}
+	if len(h.rec.Users) > 0 {
+		// Unlike Remove, which Docker sends only for what it does not use, this
+		// may come between a mount and the start of its container.
+		return Errorf(ErrInUse, "%s is in use on this host by %v: stop it first; what a killed Docker left behind is dropped within %s",
+			req.Name, slices.Sorted(maps.Keys(h.rec.Users)), 2*leakedAfter)
+	}
 	if err := s.free(ctx, h); err != nil {
 		return err
 	}
@@ -51,12 +65,12 @@ func (s *Service) eraseLocked(ctx context.Context, h *handle, req FormatRequest)
 	if err != nil {
 		return wrap(err, "reading %s", req.Name)
 	}
+	fresh.Name = req.Name
 	h.rec.Volume = fresh
-	wasSettled := h.rec.Settled
-	h.rec.Settled = true // the operator named the id
+	h.ordered = true
+	defer func() { h.ordered = false }()
 	_, src, err := s.attach(ctx, h)
 	if err != nil {
-		h.rec.Settled = wasSettled
 		return err
 	}
 	s.events.add(req.Name, "an operator ordered volume %s to be formatted, erasing what was on it", h.key.ID)

@@ -3,6 +3,7 @@ package volume
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,6 +41,10 @@ func (s *Service) staleAllowed(h *handle, v Volume) bool {
 // again, and anything but that filesystem means a wrong or damaged disk.
 func (s *Service) sameFilesystem(v Volume, found connector.Content) (string, error) {
 	want := v.Marks.Formatted
+	if slices.Contains(v.Marks.Damaged, markFormatted) {
+		return "", Errorf(ErrUnsafe, "the %s mark of %s (%s) is damaged (%q), so what should be on it is unknown, and %s is on it; nothing was written. Correct the mark: openstack volume set --property %s=TYPE,UUID %s",
+			markFormatted, v.Name, v.ID, want, describe(found), markFormatted, v.ID)
+	}
 	if found.Kind == want.FSType && (found.UUID == want.UUID || v.SnapshotID != "" || v.SourceID != "") {
 		return found.Kind, nil
 	}
@@ -144,25 +149,17 @@ func (s *Service) markFormatted(ctx context.Context, h *handle, metadata map[str
 func (s *Service) gate(ctx context.Context, h *handle, v Volume) (Options, error) {
 	opts, err := ParseRecord(v.Marks.Opts)
 	switch {
-	case err != nil || len(v.Marks.Damaged) > 0:
+	case err != nil:
+		v.Marks.Damaged = append([]string{markOpts}, v.Marks.Damaged...)
+		return opts, damagedMarks(v)
+	case len(v.Marks.Damaged) > 0:
 		return opts, damagedMarks(v)
 	case v.Marks.Formatted != nil || !v.Blank():
 		return opts, Errorf(ErrUnsafe, "%s (%s) must not be formatted: it %s", v.Name, v.ID, originText(v))
 	case v.Encrypted:
 		return opts, Errorf(ErrUnsafe, "%s (%s) is encrypted; formatting the raw device would destroy it", v.Name, v.ID)
-	case !v.Multiattach:
-		return opts, nil
 	}
-	rows, err := s.backend.Attacher.Attachments(ctx, v.ID)
-	if err != nil {
-		return opts, wrap(err, "making sure that no other host has %s", v.Name)
-	}
-	for _, a := range rows {
-		if a.ID != h.rec.Attachment {
-			return opts, Errorf(ErrInUse, "%s (%s) can be attached to several hosts and is not formatted while another one (%s) has it", v.Name, v.ID, a.holder())
-		}
-	}
-	return opts, nil
+	return opts, s.aloneOn(ctx, h)
 }
 
 func (a Attachment) holder() string {

@@ -84,6 +84,9 @@ func (s *Service) fly(f *flight) {
 func (s *Service) bringUp(ctx context.Context, f *flight) (string, error) {
 	until := time.Now().Add(patience)
 	for try := 0; ; try++ {
+		if err := s.forgetUnmounted(ctx, f.name); err != nil {
+			return "", err
+		}
 		v, err := s.find(ctx, f.name)
 		if err != nil {
 			return "", err
@@ -95,7 +98,9 @@ func (s *Service) bringUp(ctx context.Context, f *flight) (string, error) {
 			if try >= 20 {
 				return "", Errorf(ErrConflict, "the name %s could not be settled: %s", f.name, other.why)
 			}
-			s.events.add(f.name, "not volume %s: %s", v.ID, other.why)
+			if !other.again {
+				s.events.add(f.name, "not volume %s: %s", v.ID, other.why)
+			}
 		case err == nil || !s.cloudIsAway(err) || time.Now().After(until) || !s.anybodyWaits(f):
 			return target, err
 		}
@@ -118,6 +123,9 @@ func (s *Service) anybodyWaits(f *flight) bool {
 }
 
 // elsewhereError says that the name turned out to mean another volume.
-type elsewhereError struct{ why string }
+type elsewhereError struct {
+	why   string
+	again bool // it may mean this one after all: only another look can tell
+}
 
 func (e *elsewhereError) Error() string { return e.why }

@@ -23,6 +23,10 @@ type handle struct {
 	// recovered: the kernel has it mounted but no record told so. It is shown,
 	// counted and never detached by itself.
 	recovered bool
+	// ordered: an operator named this volume by its id, whatever its name.
+	ordered bool
+	// mountedAt is when a mount was last asked for; owner of lock only.
+	mountedAt time.Time
 }
 
 // view is an immutable copy of what a handle shows to the world.

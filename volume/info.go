@@ -59,7 +59,9 @@ func (s *Service) info(v Volume) Info {
 		FSType: formattedAs(v), Formatted: v.Marks.Formatted != nil,
 		OnRemove: s.policy(v), Stale: stale,
 	}
-	if !seen.IsZero() {
+	if seen.IsZero() {
+		info.Stale = true // known from the journal alone, and no cloud has confirmed it yet
+	} else {
 		info.Age = time.Since(seen)
 		info.Stale = stale || info.Age > 3*s.cfg.Refresh
 	}

@@ -9,16 +9,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // journal keeps one record for each volume this host touched, and one intent
-// for each create whose volume has no id yet. Writes are atomic and durable:
-// temporary file, fsync, rename, fsync of the directory.
+// for each create whose volume has no id yet. Writes are atomic and durable.
 type journal struct {
 	dir  string
 	lock *os.File
+
+	mu    sync.Mutex
+	files map[string]slotFile // those that this process has written
 }
 
 // createIntent announces a create request before it is sent.
@@ -33,7 +36,7 @@ type createIntent struct {
 // openJournal takes the state directory (one daemon at a time) and reads all
 // of it. A torn file is set aside and told; a newer schema refuses to start.
 func openJournal(stateDir string, origin Origin) (*journal, loaded, error) {
-	j := &journal{dir: filepath.Join(stateDir, "journal")}
+	j := &journal{dir: filepath.Join(stateDir, "journal"), files: map[string]slotFile{}}
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
 		return nil, loaded{}, Errorf(ErrUnavailable, "state_dir %s cannot be used: %w", stateDir, err)
 	}
@@ -66,7 +69,8 @@ func lockDir(stateDir string) (*os.File, error) {
 func (j *journal) close() error { return j.lock.Close() }
 
 func (j *journal) read(file string) ([]byte, error) {
-	return os.ReadFile(filepath.Join(j.dir, file))
+	data, err := os.ReadFile(filepath.Join(j.dir, file))
+	return newestSlot(data), err
 }
 
 func (j *journal) put(ctx context.Context, r *Record) error {
@@ -94,6 +98,7 @@ func (j *journal) put(ctx context.Context, r *Record) error {
 }
 
 func (j *journal) dropSecret(k Key) error {
+	j.note(secretFile(k), slotFile{})
 	err := os.Remove(filepath.Join(j.dir, secretFile(k)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Errorf(ErrUnavailable, "the journal %s cannot be written: %w", j.dir, err)

@@ -52,7 +52,8 @@ func (j *journal) loadRecord(file string, origin Origin, found *loaded) error {
 	}
 	if diff := origin.Differs(r.Origin); diff != "" {
 		found.foreign = append(found.foreign, r)
-		return j.setAside(file, "foreign", fmt.Sprintf("volume %s (%s): the record is not this host's, its %s; nothing is done about it in the cloud", r.Volume.Name, r.Volume.ID, diff), found)
+		found.setAside = append(found.setAside, fmt.Sprintf("volume %s (%s): the record is not this host's, its %s; nothing is done about it in the cloud, and %s is left as it is", r.Volume.Name, r.Volume.ID, diff, filepath.Join(j.dir, file)))
+		return nil
 	}
 	if r.Connection != nil {
 		r.Connection.Secret = j.readSecret(r.Volume.Key)
@@ -74,7 +75,8 @@ func (j *journal) loadIntent(file string, origin Origin, found *loaded) error {
 		return j.setAside(file, "torn", fmt.Sprintf("journal file %s is damaged", file), found)
 	}
 	if diff := origin.Differs(in.Origin); diff != "" {
-		return j.setAside(file, "foreign", fmt.Sprintf("an unfinished create of %s is not this host's, its %s", in.Name, diff), found)
+		found.setAside = append(found.setAside, fmt.Sprintf("an unfinished create of %s is not this host's, its %s; %s is left as it is", in.Name, diff, filepath.Join(j.dir, file)))
+		return nil
 	}
 	found.intents = append(found.intents, in)
 	return nil

@@ -20,6 +20,14 @@ func (s *Service) startLinger(h *handle, d time.Duration) {
 	})
 }
 
+// lingerIfUnused sees to it that what a failed operation left attached is given
+// back some day.
+func (s *Service) lingerIfUnused(h *handle) {
+	if len(h.rec.Users) == 0 && !h.recovered && (h.rec.attached() || h.rec.Target != "") {
+		s.startLinger(h, s.retryAfter(h))
+	}
+}
+
 func (h *handle) cancelLinger() {
 	h.timerMu.Lock()
 	defer h.timerMu.Unlock()

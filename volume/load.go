@@ -1,9 +1,11 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,11 +52,28 @@ func (s *Service) load(ctx context.Context) error {
 	for _, m := range mounts {
 		targets[m.Target] = true
 	}
+	// Of two records of one name the one in use gets it, else the settled one.
+	slices.SortStableFunc(found.records, func(a, b *Record) int {
+		return cmp.Compare(a.claim(targets), b.claim(targets))
+	})
 	for _, r := range found.records {
 		s.believe(r, targets)
 	}
 	s.recoverMounts(targets)
 	return nil
+}
+
+// claim ranks records of one name: the last one binds it.
+func (r *Record) claim(targets map[string]bool) int {
+	switch {
+	case r.Target != "" && targets[r.Target] && len(r.Users) > 0:
+		return 3
+	case r.attached():
+		return 2
+	case r.Settled:
+		return 1
+	}
+	return 0
 }
 
 // believe makes a handle of a record, correcting it by what the kernel shows.
@@ -98,7 +117,7 @@ func (s *Service) recoverMounts(targets map[string]bool) {
 		s.mu.Unlock()
 		v, ok := s.registry.resolve(name)
 		if !ok {
-			v = Volume{Name: name, Status: "unknown", Key: Key{Cloud: s.backend.Cloud, Provider: parts[0], ID: "recovered-" + name}}
+			v = Volume{Name: name, Status: "unknown", Key: Key{Cloud: s.backend.Cloud, Provider: parts[0], ID: recoveredPrefix + name}}
 			s.registry.put(v, time.Time{})
 			s.registry.bind(name, v.Key)
 		}
@@ -108,9 +127,45 @@ func (s *Service) recoverMounts(targets map[string]bool) {
 		h := s.handle(v)
 		h.recovered = true
 		h.rec.Step, h.rec.Target = StepMounted, target
-		h.show("recovered, users unknown")
-		s.events.add(name, "%s was mounted by an earlier fuxi whose records are lost: recovered, users unknown", target)
+		h.show(recoveredNote)
+		s.events.add(name, "%s was mounted by an earlier fuxi whose records are lost: %s", target, recoveredNote)
 	}
+}
+
+const (
+	recoveredNote = "recovered, users unknown"
+	// recoveredPrefix begins the made-up id of a recovered mount whose volume
+	// is not known. The cloud is never asked for it.
+	recoveredPrefix = "recovered-"
+)
+
+// forgetUnmounted lets go of a recovered mount that somebody has unmounted by
+// hand: the name is looked up anew.
+func (s *Service) forgetUnmounted(ctx context.Context, name string) error {
+	v, ok := s.registry.resolve(name)
+	h := s.known(v.Key)
+	if !ok || h == nil || !h.recovered {
+		return nil
+	}
+	m, err := s.mountedAt(ctx, h.rec.Target)
+	if err != nil || m != nil {
+		return err
+	}
+	s.events.add(name, "%s is not mounted any more: it is looked up anew", h.rec.Target)
+	s.dropHandle(h.key)
+	if strings.HasPrefix(h.key.ID, recoveredPrefix) {
+		s.registry.forget(h.key)
+	}
+	return nil
+}
+
+// inUseUnknown refuses what would take a recovered mount away from users that
+// nobody knows.
+func (h *handle) inUseUnknown() error {
+	if !h.recovered {
+		return nil
+	}
+	return Errorf(ErrInUse, "%s is mounted at %s by an earlier fuxi whose records are lost: stop what uses it, unmount it by hand, then repeat the command", h.rec.Volume.Name, h.rec.Target)
 }
 
 // Stop ends the background work. Unused volumes are given back, for at most
@@ -129,6 +184,12 @@ func (s *Service) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.stop()
+	finished := make(chan struct{})
+	go func() { s.work.Wait(); close(finished) }()
+	select {
+	case <-finished: // a cloud call that was sent has had its answer recorded
+	case <-ctx.Done():
+	}
 	return errors.Join(s.registry.save(s.cfg.StateDir, s.backend.Origin), s.journal.close())
 }
 

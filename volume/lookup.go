@@ -53,10 +53,11 @@ func (s *Service) ask(ctx context.Context, name string) error {
 func (s *Service) answer(name string, l *lookup) {
 	ctx, cancel := context.WithTimeout(s.base, 30*time.Second)
 	defer cancel()
+	asked := time.Now()
 	all, err := s.listName(ctx, name)
 	l.err = err
 	if err == nil {
-		s.learn(name, all)
+		s.learn(name, all, asked)
 	}
 	s.mu.Lock()
 	delete(s.lookups, name)
@@ -64,12 +65,12 @@ func (s *Service) answer(name string, l *lookup) {
 	close(l.done)
 }
 
-// learn puts a fresh list of a name into the registry.
-func (s *Service) learn(name string, all []Volume) {
-	now, usable := time.Now(), false
+// learn puts a fresh list of a name, asked for at asked, into the registry.
+func (s *Service) learn(name string, all []Volume, asked time.Time) {
+	usable := false
 	for _, v := range all {
 		if v.Usable() {
-			s.registry.put(v, now)
+			s.registry.put(v, asked)
 			usable = usable || v.Name == name
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/openstack/fuxi/connector"
@@ -53,9 +54,11 @@ func (s *Service) mountLocked(ctx context.Context, h *handle, f *flight) (string
 	if v, ok := s.registry.get(h.key); ok {
 		h.rec.Volume = v
 	}
+	h.mountedAt = time.Now()
 	err := s.ensureMounted(ctx, h)
 	if err != nil {
 		s.failed(h, err)
+		s.lingerIfUnused(h)
 		return "", err
 	}
 	waiters := s.board(f)
@@ -70,7 +73,8 @@ func (s *Service) mountLocked(ctx context.Context, h *handle, f *flight) (string
 		for _, w := range waiters {
 			h.rec.drop(w.user)
 		}
-		s.startLinger(h, s.cfg.Linger)
+		h.show("")
+		s.lingerIfUnused(h)
 		return "", err
 	}
 	if len(h.rec.Users) == 0 {
@@ -101,14 +105,23 @@ func (s *Service) ensureMounted(ctx context.Context, h *handle) error {
 	if err != nil {
 		return err
 	}
-	fstype, err := s.ensureFilesystem(ctx, h, v, src)
+	err = s.bringOut(ctx, h, v, src)
+	if err != nil && s.corrected(ctx, h, v, err) {
+		err = s.bringOut(ctx, h, h.rec.Volume, src)
+	}
 	if err != nil {
 		return s.giveBack(ctx, h, err)
 	}
-	if err := s.show(ctx, h, src, fstype); err != nil {
-		return s.giveBack(ctx, h, err)
-	}
 	return nil
+}
+
+// bringOut makes sure of the filesystem and shows it.
+func (s *Service) bringOut(ctx context.Context, h *handle, v Volume, src connector.Source) error {
+	fstype, err := s.ensureFilesystem(ctx, h, v, src)
+	if err != nil {
+		return err
+	}
+	return s.show(ctx, h, src, fstype)
 }
 
 // alreadyMounted believes the kernel, not the record: a mount that is gone or
@@ -172,6 +185,12 @@ func (s *Service) mountSpec(h *handle, fstype string) (connector.MountSpec, erro
 	}
 	if err := opts.CheckMount(fstype); err != nil {
 		return connector.MountSpec{}, err
+	}
+	if err := CheckName(v.Name); err != nil {
+		return connector.MountSpec{}, err
+	}
+	if slices.Contains(v.Marks.Damaged, markSubdir) {
+		return connector.MountSpec{}, Errorf(ErrInvalid, "the %s mark of %s (%s) is damaged, so the directory that containers see is unknown; correct it with openstack volume set --property", markSubdir, v.Name, v.ID)
 	}
 	subdir := v.Marks.Subdir
 	if subdir == "/" {

@@ -19,7 +19,10 @@ func (s *Service) post(ctx context.Context, req NewVolume) (Volume, error) {
 	}
 	if err != nil {
 		if IsAmbiguous(err) {
-			return Volume{}, err // the intent stays, and a later Create or start asks again
+			s.mu.Lock()
+			s.intents[req.Name] = intent // a later Create or start asks again
+			s.mu.Unlock()
+			return Volume{}, err
 		}
 		return Volume{}, errors.Join(s.explain(ctx, req, err), s.journal.dropIntent(ctx, req.Name))
 	}
@@ -39,32 +42,36 @@ func (s *Service) own(ctx context.Context, v Volume, nonce string) error {
 		return err
 	}
 	defer h.lock.release()
+	if s.known(h.key) != h {
+		return Errorf(ErrNotFound, "volume %s (%s) was removed while its creation was being recorded", v.Name, v.ID)
+	}
 	h.rec.Volume, h.rec.CreatedHere = v, nonce
 	h.rec.Volume.Metadata = nil
 	return s.announce(ctx, h, h.rec.Step)
 }
 
+// lostGrace is how long after a broken connection a request may still be at
+// work in the cloud. Before that, not being listed does not mean not made, and
+// repeating the request would make a second volume.
+const lostGrace = 5 * time.Second
+
 // lostCreate looks for the volume of a request that got no answer.
 func (s *Service) lostCreate(ctx context.Context, in createIntent, cause error) (Volume, error) {
-	for try := 0; try < 5; try++ {
+	began := time.Now()
+	for try := 0; ; try++ {
 		all, err := s.listName(ctx, in.Name)
-		if err == nil {
-			for _, v := range all {
-				if v.Marks.Created == in.Nonce {
-					return v, nil
-				}
-			}
-			if try > 1 {
-				// It was not done: an answer that is lost after the work shows
-				// the volume at once.
-				return Volume{}, &Error{Kind: ErrUnavailable, Text: cause.Error() + "; the cloud shows no volume of this request, so it was not created: repeat the command", Err: nil}
+		for _, v := range all {
+			if v.Marks.Created == in.Nonce {
+				return v, nil
 			}
 		}
-		if pause(ctx, try) != nil {
-			break
+		if err == nil && time.Since(began) > lostGrace {
+			return Volume{}, &Error{Kind: ErrUnavailable, Text: cause.Error() + "; the cloud shows no volume of this request, so it was not created: repeat the command", Err: nil}
+		}
+		if err != nil && try >= 4 || pause(ctx, try) != nil {
+			return Volume{}, cause
 		}
 	}
-	return Volume{}, cause
 }
 
 // explain adds what only the cloud knows about a refused request.

@@ -3,6 +3,7 @@ package volume
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 )
@@ -37,13 +38,10 @@ func (s *Service) reconcile() {
 		}
 	}
 	s.mu.Lock()
-	intents := make([]createIntent, 0, len(s.intents))
-	for _, in := range s.intents {
-		intents = append(intents, in)
-	}
+	names := slices.Collect(maps.Keys(s.intents))
 	s.mu.Unlock()
-	for _, in := range intents {
-		s.work.Go(func() { s.finishCreate(in) })
+	for _, name := range names {
+		s.work.Go(func() { s.finishCreate(name) })
 	}
 }
 
@@ -78,37 +76,49 @@ func (s *Service) finishDelete(h *handle) {
 	}
 }
 
-// finishCreate learns what became of a create request that a crash
-// interrupted: its volume is recognised by the nonce and becomes known. It
+// finishCreate settles an interrupted create request in the background. It
 // waits for the name like a Create of Docker's, which does the same.
-func (s *Service) finishCreate(in createIntent) {
+func (s *Service) finishCreate(name string) {
 	ctx, cancel := context.WithTimeout(s.base, workLimit)
 	defer cancel()
-	lock := s.nameLock(in.Name)
+	lock := s.nameLock(name)
 	if lock.acquire(ctx, "finish a create") != nil {
 		return
 	}
 	defer lock.release()
-	for try := 0; ; try++ {
-		all, err := s.listName(ctx, in.Name)
+	_ = s.settleIntent(ctx, name) // what is left is shown by Status
+}
+
+// settleIntent learns what became of a create request of this name, if one was
+// interrupted: its volume is recognised by the nonce and becomes known. The
+// caller owns the name's lock.
+func (s *Service) settleIntent(ctx context.Context, name string) error {
+	s.mu.Lock()
+	in, interrupted := s.intents[name]
+	s.mu.Unlock()
+	for try := 0; interrupted; try++ {
+		asked := time.Now()
+		all, err := s.listName(ctx, name)
 		if err == nil {
-			s.learn(in.Name, all)
-			i := slices.IndexFunc(all, func(v Volume) bool { return v.Marks.Created == in.Nonce })
+			s.learn(name, all, asked)
+			i := slices.IndexFunc(all, func(v Volume) bool {
+				return v.Marks.Created == in.Nonce && v.Usable() && !s.registry.forgottenSince(v.Key, asked)
+			})
 			if i >= 0 {
 				err = s.own(ctx, all[i], in.Nonce)
 			}
-			if err == nil {
-				err = s.journal.dropIntent(ctx, in.Name)
-			}
-			if err == nil {
-				s.mu.Lock()
-				delete(s.intents, in.Name)
-				s.mu.Unlock()
-				return
+			if err == nil && (i >= 0 || time.Since(later(in.At, s.started)) > lostGrace) {
+				if err = s.journal.dropIntent(ctx, name); err == nil {
+					s.mu.Lock()
+					delete(s.intents, name)
+					s.mu.Unlock()
+					return nil
+				}
 			}
 		}
-		if pause(ctx, try) != nil {
-			return
+		if perr := pause(ctx, try); perr != nil {
+			return Errorf(ErrUnavailable, "an earlier request to create %s was interrupted, and it is not known yet what became of it: %w", name, errors.Join(err, perr))
 		}
 	}
+	return nil
 }

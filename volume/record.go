@@ -21,7 +21,8 @@ type Origin struct {
 	Region    string `json:"region"`
 }
 
-// Differs names the first field in which two origins differ, or "".
+// Differs names the first field in which another's origin differs from this
+// host's own, or "".
 func (o Origin) Differs(other Origin) string {
 	for _, f := range []struct{ name, a, b string }{
 		{"machine id", o.MachineID, other.MachineID},
@@ -32,7 +33,7 @@ func (o Origin) Differs(other Origin) string {
 		{"region", o.Region, other.Region},
 	} {
 		if f.a != f.b {
-			return fmt.Sprintf("%s is %q there and %q here", f.name, f.a, f.b)
+			return fmt.Sprintf("%s is %q there and %q here", f.name, f.b, f.a)
 		}
 	}
 	return ""

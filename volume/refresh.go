@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -147,12 +148,16 @@ func (s *Service) afterFull(ctx context.Context, began time.Time) error {
 		missing = missing[:10]
 	}
 	for _, v := range missing {
+		if strings.HasPrefix(v.ID, recoveredPrefix) {
+			continue
+		}
 		fresh, err := s.backend.Provider.Get(ctx, v.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			s.vanished(ctx, v)
 		case err != nil:
-			return wrap(err, "asking for %s, which the list did not show", v.ID)
+			// It stays doubted and is asked for next time: one volume must not
+			// keep all others from being read.
 		case fresh.Marks.From != s.cfg.Cluster || !fresh.Usable():
 			s.vanished(ctx, v)
 		default:

@@ -9,15 +9,21 @@ import (
 // registry answers Get and List from memory: what the cloud last said, by key,
 // with names as an index. It never forgets by itself.
 type registry struct {
-	mu     sync.RWMutex
-	byKey  map[Key]*entry
-	byName map[string][]*entry
-	bound  map[string]Key // names this host has bound, settled or not
+	mu      sync.RWMutex
+	byKey   map[Key]*entry
+	byName  map[string][]*entry
+	bound   map[string]Key // names this host has bound, settled or not
+	boundAs map[Key]string // the same the other way round
 	// absent remembers for a moment that the cloud knows no volume of a name,
 	// so that Docker's Get and the Create right after it ask once.
 	absent map[string]time.Time
-	ever   bool // one full refresh has succeeded in this state directory's life
-	dirty  bool
+	// gone is when a volume was forgotten, so that an answer from before, which
+	// arrives late, does not bring it back.
+	gone  map[Key]time.Time
+	ever  bool // one full refresh has succeeded in this state directory's life
+	dirty bool
+
+	saving sync.Mutex
 }
 
 // entry is one volume; vol is never changed in place.
@@ -30,7 +36,7 @@ type entry struct {
 func newRegistry() *registry {
 	return &registry{
 		byKey: map[Key]*entry{}, byName: map[string][]*entry{},
-		bound: map[string]Key{}, absent: map[string]time.Time{},
+		bound: map[string]Key{}, boundAs: map[Key]string{}, absent: map[string]time.Time{}, gone: map[Key]time.Time{},
 	}
 }
 
@@ -40,6 +46,15 @@ func (r *registry) put(v Volume, seen time.Time) {
 	v.Metadata = nil
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if name, ok := r.boundAs[v.Key]; ok {
+		v.Name = name // sticky, whatever the cloud calls it by now
+	}
+	if CheckName(v.Name) != nil {
+		return // cannot be named in Docker, and must never become a path
+	}
+	if at, ok := r.gone[v.Key]; ok && seen.Before(at) {
+		return
+	}
 	delete(r.absent, v.Name)
 	r.dirty = true
 	if old, ok := r.byKey[v.Key]; ok {
@@ -82,6 +97,10 @@ func (r *registry) unindex(e *entry) {
 func (r *registry) forget(k Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.gone) > 1000 {
+		clear(r.gone)
+	}
+	r.gone[k] = time.Now()
 	e, ok := r.byKey[k]
 	if !ok {
 		return
@@ -91,6 +110,7 @@ func (r *registry) forget(k Key) {
 	r.unindex(e)
 	if r.bound[e.vol.Name] == k {
 		delete(r.bound, e.vol.Name)
+		delete(r.boundAs, k)
 	}
 }
 
@@ -106,11 +126,21 @@ func (r *registry) restate(k Key, status string) {
 	}
 }
 
+// forgottenSince tells whether k was let go after at.
+func (r *registry) forgottenSince(k Key, at time.Time) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.gone[k].After(at)
+}
+
 // bind makes name mean k on this host from now on.
 func (r *registry) bind(name string, k Key) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bound[name] = k
+	if old, ok := r.bound[name]; ok {
+		delete(r.boundAs, old)
+	}
+	r.bound[name], r.boundAs[k] = k, name
 }
 
 // resolve finds the volume a name means here: the bound one, else the one that

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"time"
-)
 
-// deleteWait is how long Remove waits for the cloud to say that a volume is
-// gone, within the minute that Docker gives it.
-const deleteWait = 45 * time.Second
+	"github.com/openstack/fuxi/connector"
+)
 
 // Remove deletes the volume, or lets go of it, as its policy says. What is
 // gone already is success; success is never told for what was not done.
@@ -20,6 +18,9 @@ func (s *Service) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	return s.background(ctx, "removing "+name, func(ctx context.Context) error {
+		if err := s.forgetUnmounted(ctx, name); err != nil {
+			return err
+		}
 		v, err := s.findOnce(ctx, name)
 		if errors.Is(err, ErrNotFound) {
 			return nil
@@ -57,18 +58,52 @@ func (s *Service) removeLocked(ctx context.Context, h *handle) error {
 	if v, ok := s.registry.get(h.key); ok {
 		h.rec.Volume = v
 	}
-	if h.recovered {
-		return Errorf(ErrInUse, "%s is mounted at %s by an earlier fuxi whose records are lost: unmount it by hand, then remove it", h.rec.Volume.Name, h.rec.Target)
+	if err := h.inUseUnknown(); err != nil {
+		return err
 	}
 	h.cancelLinger()
 	if err := s.free(ctx, h); err != nil {
 		s.startLinger(h, s.cfg.Linger)
 		return err
 	}
+	gone, err := s.certain(ctx, h)
+	if gone {
+		return s.forgetRemoved(ctx, h)
+	}
+	if err != nil {
+		return err
+	}
 	if s.policy(h.rec.Volume) == OnRemoveRetain {
 		return s.letGo(ctx, h)
 	}
 	return s.deleteVolume(ctx, h)
+}
+
+// certain makes sure, before something is destroyed, that the volume is still
+// what this host believes: its marks were read within the last refresh interval
+// or are read now, and no other volume with data bears the name on a host that
+// has not bound it. gone means that there is nothing of ours to remove.
+func (s *Service) certain(ctx context.Context, h *handle) (gone bool, err error) {
+	v := h.rec.Volume
+	if seen, stale := s.registry.age(h.key); stale || time.Since(seen) > min(s.cfg.Refresh, time.Minute) {
+		v, err = s.backend.Provider.Get(ctx, h.key.ID)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return true, nil
+		case err != nil:
+			return false, wrap(err, "making sure that %s may be removed", h.rec.Volume.Name)
+		case v.Marks.From != s.cfg.Cluster || !v.Usable():
+			s.events.add(h.rec.Volume.Name, "volume %s was let go in the cloud; nothing was deleted", v.ID)
+			return true, nil
+		}
+		s.registry.put(v, time.Now())
+		v.Name = h.rec.Volume.Name
+		h.rec.Volume = v
+	}
+	if twins := withData(s.registry.twins(v)); !h.rec.Settled && len(twins) > 0 {
+		return false, Errorf(ErrConflict, "nothing was removed: %s", twinsText(v, twins))
+	}
+	return false, nil
 }
 
 // policy: what fuxi created is deleted unless its mark says otherwise; what it
@@ -102,86 +137,13 @@ func (s *Service) free(ctx context.Context, h *handle) error {
 
 func (s *Service) holders(ctx context.Context, h *handle) ([]string, error) {
 	if h.rec.Source == nil {
-		return nil, nil
+		m, err := s.mountedAt(ctx, h.rec.Target)
+		if err != nil || m == nil {
+			return nil, err
+		}
+		h.rec.Source = &connector.Source{Device: m.Device}
 	}
 	return s.fs.Holders(ctx, *h.rec.Source)
-}
-
-// deleteVolume asks the cloud and waits for its 404. Still deleting is success
-// as well: it is watched, and a failure becomes an event.
-func (s *Service) deleteVolume(ctx context.Context, h *handle) error {
-	v := h.rec.Volume
-	if err := s.announce(ctx, h, StepDeleting); err != nil {
-		return err
-	}
-	err := s.backend.Provider.Delete(ctx, v.ID)
-	if err != nil {
-		if jerr := s.announce(ctx, h, StepIdle); jerr != nil {
-			return errors.Join(err, jerr)
-		}
-		return s.notDeleted(ctx, v, err)
-	}
-	status, err := s.untilDeleted(ctx, v)
-	if err != nil {
-		return err
-	}
-	if status != "" {
-		s.events.add(v.Name, "volume %s is still %s; the cloud finishes it", v.ID, status)
-	}
-	return s.forgetRemoved(ctx, h)
-}
-
-// untilDeleted returns "" when the volume is gone, else its last status.
-func (s *Service) untilDeleted(ctx context.Context, v Volume) (string, error) {
-	until := time.Now().Add(deleteWait)
-	status := "deleting"
-	for try := 0; ; try++ {
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			return "", nil
-		case err == nil && fresh.Status == "error_deleting":
-			return "", Errorf(ErrUnavailable, "the cloud failed to delete volume %s (%s), its status is error_deleting: see openstack volume message list, then repeat the command", v.Name, v.ID)
-		case err == nil:
-			status = fresh.Status
-		}
-		if time.Now().After(until) || pause(ctx, try) != nil {
-			s.work.Go(func() { s.watchDeleting(v) })
-			return status, nil
-		}
-	}
-}
-
-// watchDeleting reports what becomes of a volume whose deletion outlasted the
-// command.
-func (s *Service) watchDeleting(v Volume) {
-	ctx, cancel := context.WithTimeout(s.base, workLimit)
-	defer cancel()
-	for try := 0; pause(ctx, try) == nil; try++ {
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
-		switch {
-		case errors.Is(err, ErrNotFound):
-			s.events.add(v.Name, "volume %s is deleted now", v.ID)
-			return
-		case err == nil && fresh.Status == "error_deleting":
-			s.registry.put(fresh, time.Now())
-			s.events.add(v.Name, "the cloud failed to delete volume %s (error_deleting)", v.ID)
-			return
-		}
-	}
-}
-
-// notDeleted explains a refusal with the holder's name.
-func (s *Service) notDeleted(ctx context.Context, v Volume, cause error) error {
-	if !errors.Is(cause, ErrInUse) && !errors.Is(cause, ErrConflict) {
-		return wrap(cause, "deleting %s", v.Name)
-	}
-	fresh, err := s.backend.Provider.Get(ctx, v.ID)
-	if err != nil || len(fresh.Attachments) == 0 {
-		return wrap(cause, "deleting %s", v.Name)
-	}
-	s.registry.put(fresh, time.Now())
-	return Errorf(ErrInUse, "%s (%s) is not removed: it is attached to %s; stop the container that uses it there first", v.Name, v.ID, fresh.Attachments[0].holder())
 }
 
 // letGo replaces the marks by `released`: the name is free, the bytes stay,

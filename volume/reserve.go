@@ -12,14 +12,18 @@ import (
 // somebody else has it, it waits for wait_for_release.
 func (s *Service) reserve(ctx context.Context, h *handle) error {
 	lost := !h.rec.Reserving.IsZero()
-	if !lost {
-		h.rec.Reserving = time.Now().UTC()
-	}
-	if err := s.announce(ctx, h, StepReserving); err != nil {
-		return err
-	}
 	w := &releaseWait{s: s, h: h, until: time.Now().Add(s.cfg.WaitForRelease)}
 	for try := 0; ; try++ {
+		// One announcement lets one lost reservation be deleted: the next row
+		// that looks the same is another host's.
+		if announced := !h.rec.Reserving.IsZero(); !announced || try == 0 {
+			if lost = lost && announced; !lost {
+				h.rec.Reserving = time.Now().UTC()
+			}
+			if err := s.announce(ctx, h, StepReserving); err != nil {
+				return err
+			}
+		}
 		id, err := s.backend.Attacher.Reserve(ctx, h.rec.Volume.ID, false)
 		if err == nil {
 			h.rec.Attachment, h.rec.Reserving = id, time.Time{}
@@ -29,14 +33,13 @@ func (s *Service) reserve(ctx context.Context, h *handle) error {
 		case IsAmbiguous(err):
 			lost = true
 		case errors.Is(err, ErrNotFound):
-			return s.gone(ctx, h, err)
+			return s.gone(ctx, h, lost, err)
 		case !errors.Is(err, ErrInUse) && !errors.Is(err, ErrConflict):
 			return s.notReserved(ctx, h, lost, wrap(err, "reserving %s", h.rec.Volume.Name))
 		}
 		if again, werr := w.wait(ctx, try, lost, err); !again {
 			return s.notReserved(ctx, h, lost, werr)
 		}
-		lost = lost && !h.rec.Reserving.IsZero()
 	}
 }
 
@@ -55,10 +58,10 @@ func (s *Service) notReserved(ctx context.Context, h *handle, lost bool, err err
 
 // gone handles a 404 of the volume itself: the one proof that lets a bound
 // name be looked up anew.
-func (s *Service) gone(ctx context.Context, h *handle, cause error) error {
+func (s *Service) gone(ctx context.Context, h *handle, lost bool, cause error) error {
 	v := h.rec.Volume
 	if _, err := s.backend.Provider.Get(ctx, v.ID); !errors.Is(err, ErrNotFound) {
-		return wrap(cause, "reserving %s", v.Name)
+		return s.notReserved(ctx, h, lost, wrap(cause, "reserving %s", v.Name))
 	}
 	s.registry.forget(v.Key)
 	s.dropHandle(v.Key)
@@ -93,6 +96,9 @@ func (w *releaseWait) wait(ctx context.Context, try int, lost bool, cause error)
 	}
 	own := lost && w.orphan != "" // our own reservation ages: that wait ends by itself
 	if !own && time.Now().After(w.until) {
+		if IsAmbiguous(cause) && len(v.Attachments) == 0 { // nobody has it: the cloud fails to hand it out
+			return false, wrap(cause, "reserving %s (%s), which is %s, for %s", v.Name, v.ID, why, w.s.cfg.WaitForRelease)
+		}
 		return false, Errorf(ErrInUse, "%s (%s) is %s; waited %s for its release: stop the container that uses it there, or wait until that host lets go", v.Name, v.ID, why, w.s.cfg.WaitForRelease)
 	}
 	w.h.show(why)
@@ -148,7 +154,7 @@ func (w *releaseWait) watchOrphan(ctx context.Context, v Volume, lost bool) {
 	}
 	if err := w.s.backend.Attacher.Release(ctx, w.orphan); err == nil {
 		w.s.events.add(v.Name, "deleted reservation %s: this host had asked for one, its answer was lost, and it stayed unused for %s", w.orphan, w.s.cfg.ReservationAge)
-		w.orphan = ""
+		w.orphan, w.h.rec.Reserving = "", time.Time{}
 	}
 }
 

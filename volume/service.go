@@ -200,6 +200,11 @@ func (s *Service) allHandles() []*handle {
 // announce writes the record with a new step, before the act. The caller owns
 // the handle's lock.
 func (s *Service) announce(ctx context.Context, h *handle, step Step) error {
+	if h.recovered {
+		// Not written: at the next start its unknown users would look like none.
+		h.show(recoveredNote)
+		return nil
+	}
 	if h.rec.Step != step {
 		h.rec.Step, h.rec.Since = step, time.Now().UTC()
 	}

@@ -13,6 +13,7 @@ const (
 	yieldTo                 // give ours back and use the other
 	refuse                  // two volumes with data: only people can decide
 	vanished                // ours is gone or let go: look the name up anew
+	waitFor                 // give ours back, keep it, and look again
 )
 
 // settle decides, for a host that holds a reservation of `mine`, whether it
@@ -27,7 +28,15 @@ const (
 // two go on. (A single look after the reservation replaces one before and one
 // after: it decides by the same evidence and costs a call less.)
 //
-// settled says that this host already bound the name to mine for good.
+// A host yields for good, and removes what it made, only to a volume with data
+// or one that sorts lower: an order that both see alike, so the lowest always
+// stays. To one that sorts higher and is taken it only makes way: its host
+// either finds ours and yields, or had looked before ours was there and will
+// show its formatted mark. Were both to yield for good, no volume would be left.
+//
+// settled says that this host already bound the name to mine for good, which
+// counts only once there is data on it: a host that settled and then failed
+// before its mkfs gave the volume back, and others may have gone on since.
 func settle(mine Key, settled bool, all []Volume) (verdict, Volume, string) {
 	var own *Volume
 	var others []Volume
@@ -45,19 +54,22 @@ func settle(mine Key, settled bool, all []Volume) (verdict, Volume, string) {
 	if own == nil {
 		return vanished, Volume{}, "it was deleted or let go meanwhile"
 	}
-	if settled {
+	if settled && own.hasData() {
 		return goOn, *own, ""
 	}
 	formatted := withData(others)
 	switch {
-	case own.Marks.Formatted != nil && len(formatted) > 0, len(formatted) > 1:
+	case own.hasData() && len(formatted) > 0, len(formatted) > 1:
 		return refuse, Volume{}, twinsText(*own, formatted)
-	case own.Marks.Formatted != nil:
+	case own.hasData():
 		return goOn, *own, ""
 	case len(formatted) == 1:
 		return yieldTo, formatted[0], "it carries the data of this name"
 	}
 	if best, why := strongest(*own, others); best != nil {
+		if preferred(*own, *best) || best.Status == "creating" { // which may fail yet
+			return waitFor, *best, why
+		}
 		return yieldTo, *best, why
 	}
 	return goOn, *own, ""
@@ -66,17 +78,24 @@ func settle(mine Key, settled bool, all []Volume) (verdict, Volume, string) {
 // contender tells whether a twin may be the volume of the name at all: one
 // that failed and carries no data is not.
 func contender(v Volume) bool {
-	return v.Marks.Formatted != nil || !strings.HasPrefix(v.Status, "error")
+	return v.hasData() || !strings.HasPrefix(v.Status, "error")
 }
 
 func withData(volumes []Volume) []Volume {
 	var out []Volume
 	for _, v := range volumes {
-		if v.Marks.Formatted != nil {
+		if v.hasData() {
 			out = append(out, v)
 		}
 	}
 	return out
+}
+
+// hasData tells whether a volume must be taken to carry data: formatted by
+// fuxi, or not made by it. A copy of a snapshot or volume carries its source's
+// and counts as new until it was used.
+func (v Volume) hasData() bool {
+	return v.Marks.Formatted != nil || v.Marks.Adopted != "" || v.Marks.Created == ""
 }
 
 // strongest picks the twin to yield to, if any: one that somebody has taken,

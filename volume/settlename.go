@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -10,19 +11,26 @@ import (
 // written to it, and returns fresh marks whenever a format may follow.
 func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 	v := h.rec.Volume
-	if h.rec.Settled && (v.Marks.Formatted != nil || !v.Blank()) {
+	if !v.Usable() {
+		return v, s.lookAgain(ctx, v, "it was let go")
+	}
+	if h.ordered || h.rec.Settled && v.hasData() {
 		return v, nil
 	}
 	all, err := s.listName(ctx, v.Name)
 	if err != nil {
 		return v, wrap(err, "making sure that %s is the only volume of its name", v.Name)
 	}
-	if !slices.ContainsFunc(all, func(o Volume) bool { return o.Key == v.Key }) && v.Marks.Name != "" {
-		// Adopted under another cloud name: the list by name does not show it.
+	if !slices.ContainsFunc(all, func(o Volume) bool { return o.Key == v.Key }) {
+		// Its name in the cloud is another (adopted, renamed), or the list lies.
 		own, err := s.backend.Provider.Get(ctx, v.ID)
+		if errors.Is(err, ErrNotFound) {
+			return v, s.lookAgain(ctx, v, "it was deleted")
+		}
 		if err != nil {
 			return v, wrap(err, "reading %s", v.Name)
 		}
+		own.Name = v.Name
 		all = append(all, own)
 	}
 	judgement, other, why := settle(v.Key, h.rec.Settled, all)
@@ -30,8 +38,9 @@ func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 	case refuse:
 		return v, Errorf(ErrConflict, "%s", why)
 	case vanished:
-		s.registry.forget(v.Key)
-		return v, &elsewhereError{why: why}
+		return v, s.lookAgain(ctx, v, why)
+	case waitFor:
+		return v, &elsewhereError{why: why, again: true}
 	case yieldTo:
 		return v, s.yield(ctx, h, other, why)
 	}
@@ -39,6 +48,21 @@ func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 	s.registry.bind(v.Name, v.Key)
 	h.rec.Volume, h.rec.Settled = other, true
 	return other, nil
+}
+
+// lookAgain proves by id that the volume is not this name's any more, and only
+// then lets go of it.
+func (s *Service) lookAgain(ctx context.Context, v Volume, why string) error {
+	fresh, err := s.backend.Provider.Get(ctx, v.ID)
+	switch {
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return wrap(err, "reading %s", v.Name)
+	case err == nil && fresh.Usable() && fresh.Marks.From == s.cfg.Cluster:
+		s.registry.put(fresh, time.Now())
+		return Errorf(ErrUnavailable, "the cloud's list does not show volume %s (%s), though it exists: try again", v.Name, v.ID)
+	}
+	s.registry.forget(v.Key)
+	return &elsewhereError{why: why}
 }
 
 // yield binds the name to the twin that has the better right and, when this

@@ -2,12 +2,15 @@ package volume
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -29,8 +32,11 @@ type snapshotLine struct {
 
 func snapshotPath(stateDir string) string { return filepath.Join(stateDir, "registry.jsonl") }
 
-// save writes the registry if it changed since the last save.
-func (r *registry) save(stateDir string, origin Origin) error {
+// save writes the registry if it changed since the last save. A save that is
+// under way is waited for: the process may end right after this one.
+func (r *registry) save(stateDir string, origin Origin) (err error) {
+	r.saving.Lock()
+	defer r.saving.Unlock()
 	r.mu.Lock()
 	if !r.dirty {
 		r.mu.Unlock()
@@ -38,6 +44,13 @@ func (r *registry) save(stateDir string, origin Origin) error {
 	}
 	r.dirty = false
 	r.mu.Unlock()
+	defer func() {
+		if err != nil {
+			r.mu.Lock()
+			r.dirty = true
+			r.mu.Unlock()
+		}
+	}()
 	tmp, err := os.CreateTemp(stateDir, "registry.*.tmp")
 	if err != nil {
 		return err
@@ -85,13 +98,17 @@ func (r *registry) restore(stateDir string, origin Origin) (note string, err err
 		return "", err
 	}
 	defer f.Close()
-	return r.decode(bufio.NewReaderSize(f, 64<<10), origin)
+	return r.decode(f, origin)
 }
 
 func (r *registry) decode(in io.Reader, origin Origin) (note string, err error) {
-	dec := json.NewDecoder(in)
+	data, err := io.ReadAll(in)
+	if err != nil {
+		return "", err
+	}
+	first, rest, _ := bytes.Cut(data, []byte("\n"))
 	var head snapshotHeader
-	if dec.Decode(&head) != nil {
+	if json.Unmarshal(first, &head) != nil {
 		return "the list of known volumes is damaged and is built anew", nil
 	}
 	if head.Schema > recordSchema {
@@ -100,15 +117,13 @@ func (r *registry) decode(in io.Reader, origin Origin) (note string, err error) 
 	if diff := origin.Differs(head.Origin); diff != "" {
 		return "the list of known volumes is not this host's, its " + diff + "; it is built anew", nil
 	}
-	for {
-		var line snapshotLine
-		err := dec.Decode(&line)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil || line.Volume == nil || !validID(line.Volume.ID) || !validID(line.Volume.Provider) {
+	for _, line := range decodeLines(rest) {
+		if line.Volume == nil || !validID(line.Volume.ID) || !validID(line.Volume.Provider) {
 			note = "the list of known volumes is damaged; what could be read is used"
 			break
+		}
+		if now := time.Now(); line.Seen.After(now) {
+			line.Seen = now // the clock was set back: later answers must count as later
 		}
 		r.put(*line.Volume, line.Seen)
 		if line.Stale {
@@ -119,4 +134,27 @@ func (r *registry) decode(in io.Reader, origin Origin) (note string, err error) 
 	r.ever, r.dirty = head.Ever && note == "", false
 	r.mu.Unlock()
 	return note, nil
+}
+
+// decodeLines decodes all lines at once on all processors: Docker waits for it
+// after every start. A line that is no JSON has no Volume.
+func decodeLines(data []byte) []snapshotLine {
+	texts := bytes.Split(bytes.TrimRight(data, "\n"), []byte("\n"))
+	if len(texts) == 1 && len(texts[0]) == 0 {
+		return nil
+	}
+	lines := make([]snapshotLine, len(texts))
+	workers := runtime.GOMAXPROCS(0)
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := w; i < len(texts); i += workers {
+				if json.Unmarshal(texts[i], &lines[i]) != nil {
+					lines[i].Volume = nil
+				}
+			}
+		})
+	}
+	all.Wait()
+	return lines
 }

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"maps"
 	"time"
 )
 
@@ -32,6 +33,7 @@ func (s *Service) sweepLoop(ctx context.Context) {
 
 // sweep is one look; idle remembers since when a used volume has no holder.
 func (s *Service) sweep(ctx context.Context, idle map[Key]time.Time, now time.Time) {
+	maps.DeleteFunc(idle, func(k Key, _ time.Time) bool { return s.known(k) == nil })
 	for _, h := range s.allHandles() {
 		shown := h.view.Load()
 		if len(shown.users) == 0 || h.recovered || now.Sub(shown.since) < leakedAfter {
@@ -50,7 +52,7 @@ func (s *Service) sweepOne(ctx context.Context, h *handle, idle map[Key]time.Tim
 	}
 	defer h.lock.release()
 	holders, err := s.holders(ctx, h)
-	if err != nil || len(holders) > 0 {
+	if err != nil || len(holders) > 0 || now.Sub(h.mountedAt) < leakedAfter {
 		delete(idle, h.key)
 		return
 	}

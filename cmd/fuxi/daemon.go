@@ -56,6 +56,7 @@ func newDaemon(ctx context.Context, cfg config.Config, logs io.Writer) (*fuxi, e
 	if err != nil {
 		return nil, err
 	}
+	session.KeepProject(volume.ProjectKeeper(cfg.Plugin.StateDir))
 	settings, err := serviceConfig(cfg, machine)
 	if err != nil {
 		return nil, err

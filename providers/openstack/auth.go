@@ -172,6 +172,11 @@ func (s *Session) adopt(result granted) error {
 	if err := result.ExtractInto(&times); err != nil {
 		return err
 	}
+	if project != nil {
+		if err := s.sameProject(project.ID); err != nil {
+			return err
+		}
+	}
 	// Only the length counts: a clock that is wrong by an hour would otherwise
 	// fetch a token for every call, or never.
 	life := times.Expires.Sub(times.Issued)

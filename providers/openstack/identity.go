@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"net/http"
 	"net/url"
 )
 
 // Scope names what the configured credentials are good for, without asking
-// anybody: the project's id or name, else the application credential's. It
-// stays the same as long as the settings do.
+// anybody: the project's id or name, "" for an application credential.
 func (s *Session) Scope() string {
 	auth := s.current().auth
 	if scope := auth.Scope; scope != nil {
@@ -17,7 +17,22 @@ func (s *Session) Scope() string {
 			return p
 		}
 	}
-	return cmp.Or(auth.TenantID, auth.TenantName, auth.ApplicationCredentialID, auth.ApplicationCredentialName)
+	// An application credential names no project, and is replaced now and then:
+	// KeepProject watches over those.
+	return cmp.Or(auth.TenantID, auth.TenantName)
+}
+
+// KeepProject has every new token's project asked about: an error of ask makes
+// the token unused, and every call fails with it. Credentials that were changed
+// to another project's answer an honest "not found" about every volume, and
+// that would be believed. Call it before the first use.
+func (s *Session) KeepProject(ask func(projectID string) error) { s.askProject = ask }
+
+func (s *Session) sameProject(id string) error {
+	if s.askProject == nil {
+		return nil
+	}
+	return s.askProject(id)
 }
 
 // Reachable dials Keystone's address and sends nothing. False means that
@@ -26,6 +41,9 @@ func (s *Session) Reachable(ctx context.Context) bool {
 	u, err := url.Parse(s.AuthURL())
 	if err != nil {
 		return false
+	}
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy != nil {
+		u = proxy
 	}
 	port := u.Port()
 	if port == "" {

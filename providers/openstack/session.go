@@ -29,6 +29,8 @@ type Session struct {
 	provider  *gophercloud.ProviderClient // holds the one token
 	gate      chan struct{}               // held while a token is fetched
 	breaker   breaker
+	// askProject is KeepProject's; nil accepts any project.
+	askProject func(projectID string) error
 
 	mu      sync.Mutex
 	creds   *credentials
