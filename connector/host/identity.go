@@ -42,8 +42,9 @@ func (h *Host) Hostname() (string, error) {
 // address of its default route, else the first global address of any interface.
 // Nothing is sent.
 func (h *Host) DefaultIP() (string, error) {
-	for network, documentation := range map[string]string{"udp4": "192.0.2.1:9", "udp6": "[2001:db8::1]:9"} {
-		if conn, err := net.Dial(network, documentation); err == nil {
+	// In this order, so that a host with both has the same address each time.
+	for _, documentation := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
+		if conn, err := net.Dial("udp", documentation); err == nil {
 			defer conn.Close()
 			if addr, ok := conn.LocalAddr().(*net.UDPAddr); ok && addr.IP.IsGlobalUnicast() {
 				return addr.IP.String(), nil

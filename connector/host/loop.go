@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -27,14 +27,24 @@ type Loop struct {
 // Loops lists the configured loop devices of this machine by asking each for
 // its status, whoever made it.
 func (h *Host) Loops() ([]Loop, error) {
-	configured, err := filepath.Glob(h.Path("sys/block/loop*/loop/backing_file"))
+	// Not with a pattern: a machine keeps every loop device it ever had, and
+	// Glob reads the directory of each.
+	devices, err := os.ReadDir(h.Path("sys/block"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	var loops []Loop
-	for _, path := range configured {
-		device := "/dev/" + filepath.Base(filepath.Dir(filepath.Dir(path)))
-		loop, err := h.LoopStatus(device)
+	for _, d := range devices {
+		if !strings.HasPrefix(d.Name(), "loop") {
+			continue
+		}
+		if _, err := os.Stat(h.Path("sys/block", d.Name(), "loop/backing_file")); err != nil {
+			continue // not configured
+		}
+		loop, err := h.LoopStatus("/dev/" + d.Name())
 		switch {
 		case errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENOENT):
 			continue // cleared meanwhile

@@ -45,14 +45,16 @@ func hasOption(options, want string) bool {
 // is an error, never skipped: a mount that is overlooked may be unmounted under
 // a container or mounted over.
 func ParseMountInfo(table []byte) ([]Mount, error) {
-	var mounts []Mount
-	for n, line := range bytes.Split(table, []byte("\n")) {
-		if len(line) == 0 {
+	mounts := make([]Mount, 0, bytes.Count(table, []byte("\n")))
+	n := 0
+	for line := range strings.SplitSeq(string(table), "\n") {
+		n++
+		if line == "" {
 			continue
 		}
-		m, err := parseMountLine(string(line))
+		m, err := parseMountLine(line)
 		if err != nil {
-			return nil, fmt.Errorf("mountinfo line %d: %w: %q", n+1, err, line)
+			return nil, fmt.Errorf("mountinfo line %d: %w: %q", n, err, line)
 		}
 		mounts = append(mounts, m)
 	}
@@ -64,10 +66,20 @@ func ParseMountInfo(table []byte) ([]Mount, error) {
 // before the lone hyphen, and a source may be empty.
 func parseMountLine(line string) (Mount, error) {
 	left, right, found := strings.Cut(line, " - ")
-	fields, after := strings.Split(left, " "), strings.Split(right, " ")
-	if !found || len(fields) < 6 || len(after) < 3 {
+	var fields [6]string
+	rest, whole := left, true
+	for i := range fields {
+		if !whole {
+			return Mount{}, fmt.Errorf("too few fields")
+		}
+		fields[i], rest, whole = strings.Cut(rest, " ")
+	}
+	fsType, rest, whole := strings.Cut(right, " ")
+	last := strings.LastIndexByte(rest, ' ')
+	if !found || !whole || last < 0 {
 		return Mount{}, fmt.Errorf("too few fields")
 	}
+	source, _, _ := strings.Cut(rest, " ")
 	var m Mount
 	var err error
 	if m.ID, err = strconv.Atoi(fields[0]); err != nil {
@@ -80,7 +92,7 @@ func parseMountLine(line string) (Mount, error) {
 		return Mount{}, err
 	}
 	m.Root, m.Point, m.Options = unescape(fields[3]), unescape(fields[4]), fields[5]
-	m.FSType, m.Source, m.SuperOptions = unescape(after[0]), unescape(after[1]), after[len(after)-1]
+	m.FSType, m.Source, m.SuperOptions = unescape(fsType), unescape(source), rest[last+1:]
 	return m, nil
 }
 
@@ -121,11 +133,19 @@ func (h *Host) Mounts() ([]Mount, error) {
 }
 
 func (h *Host) mountsOf(pid string) ([]Mount, error) {
-	table, err := os.ReadFile(h.Path("proc", pid, "mountinfo"))
+	f, err := os.Open(h.Path("proc", pid, "mountinfo"))
 	if err != nil {
 		return nil, err
 	}
-	return ParseMountInfo(table)
+	defer f.Close()
+	// Files of /proc tell no size, and the kernel formats anew with each read:
+	// one large buffer saves most of them.
+	var table bytes.Buffer
+	table.Grow(16 << 10)
+	if _, err := table.ReadFrom(f); err != nil {
+		return nil, err
+	}
+	return ParseMountInfo(table.Bytes())
 }
 
 // MountsAt returns the layers mounted exactly at point, lowest first.
@@ -134,11 +154,17 @@ func (h *Host) MountsAt(point string) ([]Mount, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Layers(all, point), nil
+}
+
+// Layers picks those mounted exactly at point out of a table, in its order.
+func Layers(table []Mount, point string) []Mount {
+	point = filepath.Clean(point)
 	var layers []Mount
-	for _, m := range all {
-		if m.Point == filepath.Clean(point) {
+	for _, m := range table {
+		if m.Point == point {
 			layers = append(layers, m)
 		}
 	}
-	return layers, nil
+	return layers
 }

@@ -88,7 +88,11 @@ func (c *Connector) find(ctx context.Context, conn connector.Connection) (connec
 	if b.device != "" {
 		return c.proveDevice(conn, b)
 	}
-	loop, err := c.match(conn, b)
+	loops, err := c.host.Loops()
+	if err != nil {
+		return connector.Source{}, err
+	}
+	loop, err := c.match(conn, b, loops)
 	if err != nil {
 		return connector.Source{}, err
 	}

@@ -18,10 +18,11 @@ func (c *Connector) connectFile(ctx context.Context, conn connector.Connection, 
 	case <-ctx.Done():
 		return connector.Source{}, context.Cause(ctx)
 	}
-	if err := c.removeOutdated(ctx, conn, b); err != nil {
+	loops, err := c.withoutOutdated(ctx, conn, b)
+	if err != nil {
 		return connector.Source{}, err
 	}
-	loop, err := c.match(conn, b)
+	loop, err := c.match(conn, b, loops)
 	switch {
 	case err == nil:
 		return c.refresh(ctx, conn, b, loop)
@@ -57,34 +58,32 @@ func (c *Connector) refresh(ctx context.Context, conn connector.Connection, b *b
 	return c.proveLoop(conn, b, loop)
 }
 
-// removeOutdated takes away our devices of this volume that show an earlier
-// file, or that were made for another access. connector.ErrBusy when one is in
-// use.
-func (c *Connector) removeOutdated(ctx context.Context, conn connector.Connection, b *backing) error {
+// withoutOutdated takes away our devices of this volume that show an earlier
+// file, or that were made for another access, and lists the others.
+// connector.ErrBusy when one of them is in use.
+func (c *Connector) withoutOutdated(ctx context.Context, conn connector.Connection, b *backing) (others []host.Loop, err error) {
 	loops, err := c.host.Loops()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	readOnly := conn.Access == connector.ReadOnly
 	for _, loop := range loops {
 		if loop.Label != c.label(conn) || b.isBehind(loop) && loop.ReadOnly == readOnly {
+			others = append(others, loop)
 			continue
 		}
 		if err := c.host.LoopDetach(ctx, loop); err != nil {
-			return fmt.Errorf("%s is an outdated device of this volume: %w", loop.Device, err)
+			return nil, fmt.Errorf("%s is an outdated device of this volume: %w", loop.Device, err)
 		}
 	}
-	return nil
+	return others, nil
 }
 
-// match returns the one loop device that is ours and shows exactly this file.
+// match returns the one of these loop devices that is ours and shows exactly
+// this file.
 // connector.ErrNotConnected when there is none; connector.ErrUnsafe when there
 // are two, or when somebody else uses the file.
-func (c *Connector) match(conn connector.Connection, b *backing) (host.Loop, error) {
-	loops, err := c.host.Loops()
-	if err != nil {
-		return host.Loop{}, err
-	}
+func (c *Connector) match(conn connector.Connection, b *backing, loops []host.Loop) (host.Loop, error) {
 	var matches []host.Loop
 	var names []string
 	for _, loop := range loops {

@@ -79,13 +79,13 @@ func (j *job) back(ctx context.Context, err error) error {
 // goes away before: a mount on top would hide it and keep its device busy. What
 // a crash left at Staging goes too.
 func (j *job) settled(ctx context.Context) (bool, error) {
-	layers, err := j.host.MountsAt(j.spec.Target)
+	table, err := j.host.Mounts()
 	if err != nil {
 		return false, err
 	}
-	staged, err := j.host.MountsAt(j.spec.Staging)
-	if err != nil {
-		return false, err
+	layers, staged := host.Layers(table, j.spec.Target), host.Layers(table, j.spec.Staging)
+	if len(layers) == 0 && len(staged) == 0 {
+		return false, nil
 	}
 	if len(layers) == 1 && len(staged) == 0 && j.isWanted(layers[0], "/") {
 		return true, j.host.MountReaches(layers[0])

@@ -67,12 +67,12 @@ func readEnds(d *host.Disk) (reading, error) {
 	if d.Size < headLen {
 		return r, fmt.Errorf("the device has only %d bytes", d.Size)
 	}
-	head, err := d.Read(0, headLen)
+	head, err := d.Read(0, endLen)
 	if err != nil {
 		return r, err
 	}
 	sb, known := decode(head) // before the next Read
-	tail, err := d.Read(d.Size-tailLen, tailLen)
+	tail, err := d.Read(d.Size-endLen, endLen)
 	if err != nil {
 		return r, err
 	}

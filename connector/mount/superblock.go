@@ -26,11 +26,12 @@ type superblock struct {
 const (
 	extPlace   = 1024
 	btrfsPlace = 64 << 10
-	headLen    = 2 << 20
+	endLen     = 128 << 10 // of head and of tail: all that decode and foreignTail look at
+	headLen    = 2 << 20   // what must be zero on a blank device
 	tailLen    = 1 << 20
 )
 
-// decode reads the superblock from the first two MiB of a device. It answers
+// decode reads the superblock from the first 128 KiB of a device. It answers
 // only for what it recognises completely: one magic number, a valid checksum
 // where the format has one, sizes that make sense, and nothing else in front.
 func decode(head []byte) (superblock, bool) {

@@ -74,13 +74,20 @@ func Tool(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
+// othersGo takes the copies of mounts away that belong to daemons of tests
+// which run at the same time: their volumes would be busy.
+const othersGo = `while read -r dev point rest; do
+case $point in "${TMPDIR:-/tmp}"/fuxi-host-*/state/*) umount "$point" ;; esac
+done </proc/self/mounts
+`
+
 // OtherNamespace starts a process in a mount namespace of its own, a copy of
 // ours as it is now, that lives until the returned function is called (or the
 // test ends). It returns the process's pid.
 func OtherNamespace(t testing.TB) (pid int, end func()) {
 	t.Helper()
 	NeedTools(t, "unshare", "sh")
-	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", "echo ready; read line")
+	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", othersGo+"echo ready; read line")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
