@@ -31,6 +31,7 @@ func allowed() map[string][]string {
 		"e2e/rig":                 {"providers/simulator"},
 		"e2e/dockerd":             {},
 		"e2e/bench":               {"trace", "providers/simulator", "e2e/rig"},
+		"e2e/docker":              {},
 		"e2e":                     {},
 		".":                       {},
 	}

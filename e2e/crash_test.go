@@ -185,8 +185,8 @@ func record(t *testing.T) []trace.Line {
 	straced := filepath.Join(d.Dir, "strace.txt")
 	if _, err := exec.LookPath("strace"); err == nil {
 		d.Wrap = func(name string, args ...string) *exec.Cmd {
-			return exec.Command("strace", append([]string{"-D", "-f", "-qq", "-s", "300", "-o", straced,
-				"-e", "trace=execve,mount,umount2,move_mount,rename,renameat,renameat2,unlink,unlinkat,ioctl", name}, args...)...)
+			return exec.Command("strace", append([]string{"-D", "-f", "-qq", "-y", "-s", "300", "-o", straced,
+				"-e", "trace=execve,mount,umount2,move_mount,rename,renameat,renameat2,unlink,unlinkat,ioctl,pwrite64,fdatasync", name}, args...)...)
 		}
 	} else if os.Getenv("CI") == "true" {
 		t.Fatal("strace is missing, and in CI its part must not be skipped")
@@ -284,7 +284,8 @@ func compareWithStrace(t *testing.T, lines []trace.Line, path, stateDir string) 
 		{"moved mounts", trace.Host, "move_mount ", `move_mount\(`},
 		{"loop devices set up", trace.Host, "loop_configure ", `ioctl\(.*LOOP_CONFIGURE`},
 		{"loop devices freed", trace.Host, "loop_clr_fd ", `ioctl\(.*LOOP_CLR_FD`},
-		{"journal writes", trace.Journal, "rename ", `rename\w*\(.*"` + journal + `/[^"]*\.tmp", .*"` + journal + `/`},
+		{"journal writes in place", trace.Journal, "write ", `pwrite64\(\d+<` + journal + `/(volume|create|secret)\.[^>]*\.json>`},
+		{"journal files made", trace.Journal, "rename ", `rename\w*\(.*"` + journal + `/[^"]*\.tmp", .*"` + journal + `/`},
 		{"journal removals", trace.Journal, "unlink ", `unlink\w*\(.*"` + journal + `/(volume|create)\.[^"]*\.json"`},
 	} {
 		traced, seen := ofKind(lines, c.kind, c.prefix), count(c.pattern)
@@ -294,6 +295,10 @@ func compareWithStrace(t *testing.T, lines []trace.Line, path, stateDir string) 
 		if c.kind == trace.Host {
 			syscalls += traced
 		}
+	}
+	writes := ofKind(lines, trace.Journal, "write ") + ofKind(lines, trace.Journal, "rename ")
+	if synced := count(`fdatasync\(\d+<` + journal + `/`); synced != writes {
+		t.Errorf("the trace has %d journal writes, strace saw %d of them synced", writes, synced)
 	}
 	commands := ofKind(lines, trace.Host, "") - syscalls
 	seen := count(`execve\(`) - count(`(execve\(|<\.\.\. execve resumed).*= -1 `) - 1 // less the daemon itself

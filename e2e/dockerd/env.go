@@ -179,6 +179,11 @@ func (e *Env) Path(inside string) string {
 	return filepath.Join("/proc", strconv.Itoa(e.holder.Process.Pid), "root", inside)
 }
 
+// MountInfo is the path of the file that lists the namespace's mounts.
+func (e *Env) MountInfo() string {
+	return filepath.Join("/proc", strconv.Itoa(e.holder.Process.Pid), "mountinfo")
+}
+
 // Command is exec.CommandContext for inside the namespace. Its process is the
 // program itself, for signals, and starts in /. If it is still running when the
 // test ends it is killed.

@@ -15,13 +15,12 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 )
 
 // Daemon is one fuxi process and the directory it lives in.
 type Daemon struct {
-	t      testing.TB
+	t      T
 	Dir    string
 	Host   string
 	Config string // path of fuxi.toml
@@ -59,9 +58,14 @@ type Settings map[string][]string
 
 // NewDaemon writes the configuration of a daemon on cloud c. Sensible short
 // times are set unless settings say otherwise.
-func NewDaemon(t testing.TB, c *Cloud, host string, settings Settings) *Daemon {
+func NewDaemon(t T, c *Cloud, host string, settings Settings) *Daemon {
 	t.Helper()
-	dir := TempDir(t, "host")
+	return NewDaemonIn(t, c, host, TempDir(t, "host"), settings)
+}
+
+// NewDaemonIn is NewDaemon in a directory of the caller's, who removes it.
+func NewDaemonIn(t T, c *Cloud, host, dir string, settings Settings) *Daemon {
+	t.Helper()
 	d := &Daemon{t: t, Dir: dir, Host: host, Config: filepath.Join(dir, "fuxi.toml"), Socket: filepath.Join(dir, "fuxi.sock")}
 	d.Configure(c.CloudsFile(), settings)
 	d.client = &http.Client{Transport: &http.Transport{

@@ -14,8 +14,11 @@ import (
 
 // MountsBelow lists the mount points of this namespace below dir, deepest
 // first.
-func MountsBelow(dir string) []string {
-	data, err := os.ReadFile("/proc/self/mountinfo")
+func MountsBelow(dir string) []string { return MountsListed("/proc/self/mountinfo", dir) }
+
+// MountsListed is MountsBelow in the namespace that a mountinfo file shows.
+func MountsListed(mountinfo, dir string) []string {
+	data, err := os.ReadFile(mountinfo)
 	if err != nil {
 		return nil
 	}

@@ -8,33 +8,42 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/openstack/fuxi/providers/simulator"
 )
 
+// T is what the rig needs of a test; every testing.TB is one, and so is
+// whatever else reports failures and cleans up.
+type T interface {
+	Helper()
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Failed() bool
+	Cleanup(func())
+}
+
 // Cloud is a simulated cloud that can be stopped and started again on the same
 // address and the same directory.
 type Cloud struct {
-	t    testing.TB
+	t    T
 	Dir  string
 	Opts simulator.Options
 	addr string
 
-	mu     sync.Mutex
-	cloud  *simulator.Cloud
-	cancel context.CancelFunc
-	done   chan struct{}
+	program []string // arguments of fuxi-sim; nil serves from this process
+
+	mu   sync.Mutex
+	stop func() // nil when stopped
 
 	idMu  sync.Mutex
 	id    identity
@@ -42,7 +51,7 @@ type Cloud struct {
 }
 
 // NewCloud starts a cloud that ends with the test.
-func NewCloud(t testing.TB, opts simulator.Options) *Cloud {
+func NewCloud(t T, opts simulator.Options) *Cloud {
 	t.Helper()
 	c := &Cloud{t: t, Dir: TempDir(t, "cloud"), Opts: opts, addr: "127.0.0.1:0"}
 	c.Start()
@@ -52,7 +61,7 @@ func NewCloud(t testing.TB, opts simulator.Options) *Cloud {
 
 // TempDir is a short directory that ends with the test: socket paths are
 // limited to 107 bytes, which Go's own names exceed.
-func TempDir(t testing.TB, what string) string {
+func TempDir(t T, what string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "fuxi-"+what+"-")
 	if err != nil {
@@ -71,6 +80,16 @@ func (c *Cloud) Start() {
 	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.program != nil {
+		c.stop = c.launch()
+	} else {
+		c.stop = c.serve()
+	}
+	c.awaitURL()
+}
+
+func (c *Cloud) serve() (stop func()) {
+	c.t.Helper()
 	cloud, err := simulator.Open(c.Dir, c.Opts)
 	if err != nil {
 		c.t.Fatalf("open the cloud: %v", err)
@@ -87,14 +106,18 @@ func (c *Cloud) Start() {
 	}
 	c.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
-	c.cloud, c.cancel, c.done = cloud, cancel, make(chan struct{})
-	go func(done chan struct{}) {
+	done := make(chan struct{})
+	go func() {
 		defer close(done)
 		if err := cloud.Serve(ctx, l); err != nil && ctx.Err() == nil {
 			c.t.Errorf("the cloud ended: %v", err)
 		}
-	}(c.done)
-	c.awaitURL()
+	}()
+	return func() {
+		cancel()
+		<-done
+		_ = cloud.Close()
+	}
 }
 
 func (c *Cloud) awaitURL() {
@@ -112,13 +135,11 @@ func (c *Cloud) awaitURL() {
 func (c *Cloud) Stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cloud == nil {
+	if c.stop == nil {
 		return
 	}
-	c.cancel()
-	<-c.done
-	_ = c.cloud.Close()
-	c.cloud = nil
+	c.stop()
+	c.stop = nil
 }
 
 // CloudsFile is the path of clouds.yaml, whose cloud is called sim.
@@ -198,53 +219,4 @@ func Calls(before, after map[string]int) (int, map[string]int) {
 		sum += d
 	}
 	return sum, by
-}
-
-var binaries struct {
-	sync.Once
-	dir string
-	err error
-}
-
-// Binary builds a command of this project once and returns its path.
-func Binary(t testing.TB, name string) string {
-	if dir := os.Getenv("FUXI_TEST_BIN"); dir != "" {
-		return filepath.Join(dir, name)
-	}
-	t.Helper()
-	binaries.Do(func() {
-		binaries.dir, binaries.err = os.MkdirTemp("", "fuxi-bin-")
-		if binaries.err != nil {
-			return
-		}
-		cmd := exec.Command("go", "build", "-o", binaries.dir+"/", "github.com/openstack/fuxi/cmd/...")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			binaries.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	})
-	if binaries.err != nil {
-		t.Fatal(binaries.err)
-	}
-	return filepath.Join(binaries.dir, name)
-}
-
-// RemoveBinaries is for TestMain, after all tests.
-func RemoveBinaries() {
-	if binaries.dir != "" {
-		_ = os.RemoveAll(binaries.dir)
-	}
-}
-
-// NeedRoot skips a test that mounts when it is not run as root; with CI=true
-// that is a failure.
-func NeedRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("this test needs root, and in CI it must not be skipped")
-	}
-	t.Skip("NEEDS ROOT: this test mounts; run it with sudo")
 }

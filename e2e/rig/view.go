@@ -58,8 +58,21 @@ func (c *Cloud) Attachments() []string {
 func (c *Cloud) API(method, path string, body, into any) int {
 	c.t.Helper()
 	kind, _, _ := strings.Cut(path, "?")
-	c.look(method + " /v3/{project}" + uuidPattern().ReplaceAllString(kind, "{id}"))
-	return c.send(method, "http://"+c.addr+"/v3/"+c.project()+path, c.token(), body, into)
+	kind = method + " /v3/{project}" + uuidPattern().ReplaceAllString(kind, "{id}")
+	c.look(kind)
+	status := c.send(method, "http://"+c.addr+"/v3/"+c.project()+path, c.token(), body, into)
+	if status == http.StatusUnauthorized { // the token has expired
+		c.forgetLogin()
+		c.look(kind)
+		status = c.send(method, "http://"+c.addr+"/v3/"+c.project()+path, c.token(), body, into)
+	}
+	return status
+}
+
+func (c *Cloud) forgetLogin() {
+	c.idMu.Lock()
+	defer c.idMu.Unlock()
+	c.id = identity{}
 }
 
 func (c *Cloud) send(method, url, token string, body, into any) int {
