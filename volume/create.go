@@ -33,12 +33,7 @@ func (s *Service) Create(ctx context.Context, name string, raw map[string]string
 		return err
 	}
 	return s.background(ctx, "creating "+name, func(ctx context.Context) error {
-		lock := s.nameLock(name)
-		if err := lock.acquire(ctx, "create"); err != nil {
-			return err
-		}
-		defer lock.release()
-		return s.createLocked(ctx, name, opts)
+		return s.withName(ctx, name, "create", func() error { return s.createLocked(ctx, name, opts) })
 	})
 }
 
@@ -61,16 +56,36 @@ func (s *Service) wantedFS(opts Options) string {
 	return s.cfg.Defaults.FSType
 }
 
-func (s *Service) nameLock(name string) *volumeLock {
+// withName runs fn while it owns the name: creates of one name run one after
+// the other.
+func (s *Service) withName(ctx context.Context, name, what string, fn func() error) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	l, ok := s.names[name]
 	if !ok {
-		l = &volumeLock{free: make(chan struct{}, 1)}
+		l = &nameLock{volumeLock: volumeLock{free: make(chan struct{}, 1)}}
 		l.free <- struct{}{}
 		s.names[name] = l
 	}
-	return l
+	l.wanted++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if l.wanted--; l.wanted == 0 {
+			delete(s.names, name)
+		}
+	}()
+	if err := l.acquire(ctx, what); err != nil {
+		return err
+	}
+	defer l.release()
+	return fn()
+}
+
+// nameLock goes when nobody wants it any more; Service.mu guards wanted.
+type nameLock struct {
+	volumeLock
+	wanted int
 }
 
 // createLocked: known → compare; unknown → ask; absent → make or adopt.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,6 +29,11 @@ func (s *Service) load(ctx context.Context) error {
 		return err
 	}
 	s.journal = j
+	if stale, err := filepath.Glob(filepath.Join(s.cfg.StateDir, "registry.*.tmp")); err == nil {
+		for _, tmp := range stale {
+			_ = os.Remove(tmp) // of a save that a crash cut
+		}
+	}
 	note, err := s.registry.restore(s.cfg.StateDir, s.backend.Origin)
 	if err != nil {
 		return err

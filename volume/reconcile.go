@@ -81,12 +81,8 @@ func (s *Service) finishDelete(h *handle) {
 func (s *Service) finishCreate(name string) {
 	ctx, cancel := context.WithTimeout(s.base, workLimit)
 	defer cancel()
-	lock := s.nameLock(name)
-	if lock.acquire(ctx, "finish a create") != nil {
-		return
-	}
-	defer lock.release()
-	_ = s.settleIntent(ctx, name) // what is left is shown by Status
+	// What is left is shown by Status.
+	_ = s.withName(ctx, name, "finish a create", func() error { return s.settleIntent(ctx, name) })
 }
 
 // settleIntent learns what became of a create request of this name, if one was

@@ -86,9 +86,9 @@ type Service struct {
 	mu       sync.Mutex
 	loadErr  error
 	handles  map[Key]*handle
-	flights  map[string]*flight     // mounts under way, by name
-	names    map[string]*volumeLock // creates, by name
-	lookups  map[string]*lookup     // unknown names being asked for
+	flights  map[string]*flight   // mounts under way, by name
+	names    map[string]*nameLock // creates, by name
+	lookups  map[string]*lookup   // unknown names being asked for
 	intents  map[string]createIntent
 	orders   map[*underWay]bool
 	foreign  map[string]*Record // records that are not ours, by name
@@ -104,7 +104,7 @@ func New(ctx context.Context, cfg Config, backend Backend, fs Filesystems, log *
 		registry: newRegistry(), events: &events{log: log}, base: base, stop: stop,
 		ready: make(chan struct{}), started: time.Now().UTC(),
 		handles: map[Key]*handle{}, flights: map[string]*flight{},
-		names: map[string]*volumeLock{}, lookups: map[string]*lookup{},
+		names: map[string]*nameLock{}, lookups: map[string]*lookup{},
 		orders: map[*underWay]bool{}, intents: map[string]createIntent{}, foreign: map[string]*Record{},
 	}
 }

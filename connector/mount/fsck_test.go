@@ -13,6 +13,8 @@ func TestDamageThatWouldMountIsRefused_G5(t *testing.T) {
 	hosttest.NeedTools(t, "debugfs")
 	r := newRig(t)
 	r.format("ext4")
+	r.mount()
+	r.unmount()
 	hosttest.Tool(t, "debugfs", "-w", "-R", "sif <11> mode 0", r.src.Device)
 	hosttest.Tool(t, "debugfs", "-w", "-R", "ssv state 2", r.src.Device)
 	r.refused(connector.ErrUnsafe)
