@@ -24,7 +24,7 @@ func (s *Service) startLinger(h *handle, d time.Duration) {
 // back some day.
 func (s *Service) lingerIfUnused(h *handle) {
 	if len(h.rec.Users) == 0 && !h.recovered && (h.rec.attached() || h.rec.Target != "") {
-		s.startLinger(h, s.retryAfter(h))
+		s.startLinger(h, max(s.cfg.Linger, time.Second))
 	}
 }
 
