@@ -21,6 +21,29 @@ func jsonOf(t *testing.T, v any) string {
 	return string(data)
 }
 
+// again is a container that stops and starts on its data after a pause, while
+// the cloud is away.
+func (c *course) again(when string, pause time.Duration) {
+	c.t.Helper()
+	if err := c.d.Unmount("vol", c.user); err != nil {
+		c.t.Fatalf("%s: unmount: %v", when, err)
+	}
+	time.Sleep(pause)
+	if len(rig.LoopsOf(c.d.StateDir())) != 1 {
+		c.t.Fatalf("%s: given back while the cloud is away", when)
+	}
+	began := time.Now()
+	if err := c.mount(); err != nil {
+		c.t.Fatalf("%s: mount: %v", when, err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		c.t.Errorf("%s: the mount took %s", when, took)
+	}
+	if err := c.read(); err != nil {
+		c.t.Fatalf("%s: %v", when, err)
+	}
+}
+
 // TestLingerWaitsForTheCloud_E6: what is given back while the cloud is away
 // could not be had again. So containers stop and start on their data within
 // the linger, long after it, and after a crash of fuxi; once the cloud is
@@ -43,35 +66,15 @@ func TestLingerWaitsForTheCloud_E6(t *testing.T) {
 		if a.name == "hanging" {
 			time.Sleep(6 * time.Second) // for so long the last answer is believed
 		}
-		again := func(when string, pause time.Duration) {
-			t.Helper()
-			if err := s.d.Unmount("vol", c.user); err != nil {
-				t.Fatalf("%s: unmount: %v", when, err)
-			}
-			time.Sleep(pause)
-			if len(rig.LoopsOf(s.d.StateDir())) != 1 {
-				t.Fatalf("%s: given back while the cloud is away", when)
-			}
-			began := time.Now()
-			if err := c.mount(); err != nil {
-				t.Fatalf("%s: mount: %v", when, err)
-			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("%s: the mount took %s", when, took)
-			}
-			if err := c.read(); err != nil {
-				t.Fatalf("%s: %v", when, err)
-			}
-		}
-		again("within the linger", 0)
-		again("after the linger", 1500*time.Millisecond)
+		c.again("within the linger", 0)
+		c.again("after the linger", 1500*time.Millisecond)
 		s.d.Kill9()
 		s.start()
 		if err := c.read(); err != nil {
 			t.Errorf("under a crash: %v", err)
 		}
-		again("after a crash, within the linger", 0)
-		again("after a crash, after the linger", time.Second)
+		c.again("after a crash, within the linger", 0)
+		c.again("after a crash, after the linger", time.Second)
 		if err := s.d.Unmount("vol", c.user); err != nil {
 			t.Fatal(err)
 		}
@@ -150,27 +153,23 @@ func TestStopsWithoutTheCloud_E4(t *testing.T) {
 		settings := quiet()
 		settings["cinder"] = []string{`linger = "30s"`, `reservation_age = "1s"`}
 		s := newTrial(t, simulator.Options{}, settings)
-		paths := map[string]string{}
-		for _, name := range []string{"used", "unused"} {
-			if err := s.d.Create(name, nil); err != nil {
-				t.Fatal(err)
-			}
-			var err error
-			if paths[name], err = s.d.Mount(name, "c1"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := s.d.Unmount("unused", "c1"); err != nil {
+		paths := s.usedUnusedCold(t)
+		a.gone(s.cloud)
+		cut := make(chan error, 1)
+		go func() { _, err := s.d.Mount("cold", "c1"); cut <- err }()
+		time.Sleep(300 * time.Millisecond)
+		began := time.Now()
+		if err := syscall.Kill(s.d.Pid(), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		a.gone(s.cloud)
-		began := time.Now()
-		syscall.Kill(s.d.Pid(), syscall.SIGTERM)
 		if !s.d.AwaitExit(45 * time.Second) {
 			t.Fatal("it does not stop")
 		}
 		if took := time.Since(began); took > 28*time.Second {
 			t.Errorf("stopping took %s, at most 20 s are for giving back", took)
+		}
+		if err := <-cut; err == nil {
+			t.Error("a mount succeeded without the cloud")
 		}
 		if _, err := os.Lstat(s.d.Socket); err == nil {
 			t.Error("the socket is left: it costs Docker 15 s a call")
@@ -186,12 +185,35 @@ func TestStopsWithoutTheCloud_E4(t *testing.T) {
 		if err := s.d.Unmount("used", "c1"); err != nil {
 			t.Error(err)
 		}
-		for _, name := range []string{"used", "unused"} {
+		for _, name := range []string{"used", "unused", "cold"} {
 			if err := s.remove(name); err != nil {
 				t.Error(err)
 			}
 		}
-		s.clean("used", "unused")
+		s.clean("used", "unused", "cold")
 		s.d.Stop()
 	})
+}
+
+// usedUnusedCold makes a volume in each of these states and returns where the
+// first two are or were mounted.
+func (s *trial) usedUnusedCold(t *testing.T) map[string]string {
+	t.Helper()
+	paths := map[string]string{}
+	for _, name := range []string{"used", "unused", "cold"} {
+		if err := s.d.Create(name, nil); err != nil {
+			t.Fatal(err)
+		}
+		if name == "cold" {
+			continue
+		}
+		var err error
+		if paths[name], err = s.d.Mount(name, "c1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.d.Unmount("unused", "c1"); err != nil {
+		t.Fatal(err)
+	}
+	return paths
 }

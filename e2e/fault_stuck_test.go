@@ -47,7 +47,7 @@ type stuck struct {
 func TestStuck_D1(t *testing.T) {
 	t.Parallel()
 	cases := []stuck{
-		{"error after create", errorAfterCreate, 0}, {"creating", stuckCreating, 6 * time.Second},
+		{"error after create", errorAfterCreate, 0}, {"creating", stuckCreating, 12 * time.Second},
 		{"detaching", stuckDetaching, 0}, {"attaching", stuckAttaching, 0},
 		{"deleting", stuckDeleting, 0}, {"error_deleting", errorDeleting, 0},
 	}

@@ -137,3 +137,73 @@ func TestGetDuringAMount_E1(t *testing.T) {
 	s.unmount("u")
 	s.givenBack()
 }
+
+// unusedTwin makes a blank volume of the same name and marks as another host
+// does, an hour before.
+func (s *scene) unusedTwin() *scene {
+	s.t.Helper()
+	twin := made(s.t, s.cloud, s.d, s.name, map[string]any{"metadata": s.seen().Metadata})
+	s.cloud.Admin("POST", "/volumes/"+twin.id, map[string]any{"created_at": time.Now().Add(-time.Hour).Format(time.RFC3339)})
+	return twin
+}
+
+// A host looks around only after it raised its hand: the twin that another host
+// made meanwhile, and that every host prefers, is seen and used.
+func TestSettledAfterReserving_E8(t *testing.T) {
+	rig.NeedRoot(t)
+	t.Parallel()
+	cloud := rig.NewCloud(t, simulator.Options{})
+	d := rig.NewDaemon(t, cloud, "host", quiet())
+	d.Start()
+	awaitRefresh(t, cloud)
+	s := newScene(t, cloud, d, "vol", nil)
+	cloud.Fault(rig.Fault{Service: "cinder", Method: "POST", Path: "^/attachments$", Times: 1, Do: "delay", Value: "2s"})
+	mounted := make(chan error, 1)
+	go func() {
+		_, err := d.Mount("vol", "u")
+		mounted <- err
+	}()
+	rig.Eventually(t, 10*time.Second, func() string {
+		if cloud.Counters()["POST /v3/{project}/attachments"] == 0 {
+			return "it is not being reserved"
+		}
+		return ""
+	})
+	twin := s.unusedTwin()
+	if err := <-mounted; err != nil {
+		t.Fatal(err)
+	}
+	v, err := d.Get("vol")
+	if facts, _ := v["Status"].(map[string]any); err != nil || facts["id"] != twin.id {
+		t.Errorf("%v is used instead of %s: %v", facts["id"], twin.id, err)
+	}
+	if all := cloud.Volumes("vol"); len(all) != 1 || all[0].ID != twin.id {
+		t.Errorf("there are %v", all)
+	}
+	twin.unmount("u")
+	twin.givenBack()
+}
+
+// Of two volumes of one name the one without data is not used, and it is
+// deleted only by the host that made it.
+func TestForeignTwinIsNotDeleted_E8(t *testing.T) {
+	rig.NeedRoot(t)
+	t.Parallel()
+	cloud := rig.NewCloud(t, simulator.Options{})
+	maker, d := rig.NewDaemon(t, cloud, "maker", quiet()), rig.NewDaemon(t, cloud, "host", quiet())
+	maker.Start()
+	blank := newScene(t, cloud, maker, "vol", nil)
+	d.Start()
+	awaitRefresh(t, cloud)
+	if _, err := d.Get("vol"); err != nil {
+		t.Fatal(err)
+	}
+	metadata := blank.seen().Metadata
+	metadata["fuxi:formatted"], metadata["fuxi:subdir"] = "ext4,"+ownUUID, "/"
+	full := made(t, cloud, d, "vol", map[string]any{"metadata": metadata})
+	ext4With(ownUUID)(t, full.raw())
+	full.holds("old", "theirs")
+	if marks := blank.seen().Metadata; marks["fuxi:released"] != "" || len(cloud.Volumes("vol")) != 2 {
+		t.Errorf("another host's volume was let go: %v, %v", marks, cloud.Volumes("vol"))
+	}
+}

@@ -25,7 +25,8 @@ import (
 	"github.com/openstack/fuxi/volume/docker"
 )
 
-// stopLimit bounds giving back unused volumes when the daemon is told to stop.
+// stopLimit bounds a stop: answering the calls that run, for at most half of
+// it, and giving back unused volumes, for at least half of it.
 const stopLimit = 20 * time.Second
 
 // fuxi is the daemon as a value: made by newDaemon, run by run.
@@ -68,7 +69,7 @@ func newDaemon(ctx context.Context, cfg config.Config, logs io.Writer) (*fuxi, e
 	filesystems := mount.New(machine)
 	filesystems.Notice = func(_ context.Context, text string) { log.Warn(text) }
 	service := volume.New(ctx, settings, backend, filesystems, log)
-	door := docker.New(service, docker.Options{Log: log})
+	door := docker.New(service, docker.Options{Log: log, Drain: stopLimit / 2})
 	return &fuxi{cfg: cfg, log: log, service: service, door: door, base: ctx}, nil
 }
 
@@ -189,22 +190,25 @@ func (f *fuxi) run(ctx context.Context) error {
 	go f.service.Run(work)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	f.log.Info("fuxi is ready", "version", versionString(), "socket", f.cfg.Plugin.Socket, "state_dir", f.cfg.Plugin.StateDir, "cloud", f.cfg.Cloud.Name)
+	var told time.Time
 	select {
 	case err = <-served:
+		told = time.Now()
 		err = errors.Join(errors.New("a door closed by itself"), err)
 		closeDoors()
 	case <-ctx.Done():
+		told = time.Now()
 		_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 		closeDoors()
 		err = <-served
 	}
 	stopWork()
-	return errors.Join(err, <-served, f.stop())
+	return errors.Join(err, <-served, f.stop(told))
 }
 
-// stop gives back what is not used, for a bounded time.
-func (f *fuxi) stop() error {
-	ctx, cancel := context.WithTimeout(f.base, stopLimit)
+// stop gives back what is not used, in what is left of the time.
+func (f *fuxi) stop(told time.Time) error {
+	ctx, cancel := context.WithTimeout(f.base, max(stopLimit-time.Since(told), stopLimit/2))
 	defer cancel()
 	err := f.service.Stop(ctx)
 	f.log.Info("fuxi has stopped; volumes in use stay mounted and attached")

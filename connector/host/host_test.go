@@ -152,7 +152,7 @@ func TestExclusiveBesideManyForks(t *testing.T) {
 			}
 		})
 	}
-	for range 300 {
+	for range 6000 {
 		if err := h.Exclusive(ctx, device, nil); err != nil {
 			t.Error(err)
 		}

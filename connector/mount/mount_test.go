@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	googleuuid "github.com/google/uuid"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/openstack/fuxi/connector"
@@ -18,7 +20,9 @@ import (
 	"github.com/openstack/fuxi/trace"
 )
 
-const uuid = "3f1c7a52-64a1-4d38-9b6e-1c0f3a5d7e90"
+// uuid differs by run: mkfs.btrfs refuses one that any device of the machine
+// has, another run's among them. A variable, because it is one for all tests.
+var uuid = googleuuid.NewString()
 
 // rig is one blank device of a GiB and a place to mount it.
 type rig struct {

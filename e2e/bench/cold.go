@@ -44,7 +44,7 @@ func (b *bench) calls(m *mounter) {
 // calls, host commands and mounts, and waits for devices, as its own trace has
 // it. Reading devices is counted as own time: how much is read is our choice.
 func (b *bench) cold(m *mounter) {
-	var own, journal, rest, writes, first, firstWrites []time.Duration
+	var own, journal, rest, writes, first, firstWrites, running, waiting []time.Duration
 	var last flight
 	const name = "cold"
 	for i := range max(1, b.size.mounts/8) {
@@ -61,7 +61,10 @@ func (b *bench) cold(m *mounter) {
 	m.mount(name)
 	m.detach(name)
 	for i := range b.size.mounts {
+		ran, waited := processor(m.d.Pid())
 		m.mount(name)
+		ranNow, waitedNow := processor(m.d.Pid())
+		running, waiting = append(running, ranNow-ran), append(waiting, waitedNow-waited)
 		last = m.lastFlight(name, i+2)
 		each, sum := last.of(trace.Journal)
 		own, journal, rest = append(own, last.own), append(journal, sum), append(rest, last.own-sum)
@@ -70,7 +73,8 @@ func (b *bench) cold(m *mounter) {
 	}
 	m.remove(name)
 	b.table.most("own time in a cold mount, p50", ms(median(own)), "ms", 5, "",
-		fmt.Sprintf("journal %s in %d writes, all else %s; the least %s, p90 %s", short(median(journal)), len(writes)/len(own), short(median(rest)), short(quantile(own, 0)), short(quantile(own, 0.9))))
+		fmt.Sprintf("journal %s in %d writes, all else %s; the least %s, p90 %s; in the whole mount its threads ran %s and waited %s for a processor",
+			short(median(journal)), len(writes)/len(own), short(median(rest)), short(quantile(own, 0)), short(quantile(own, 0.9)), short(median(running)), short(median(waiting))))
 	b.table.most("own time in a first mount, with mkfs, p50", ms(median(first)), "ms", none, "", "")
 	overwrite, replace := fsyncFloor(m.d.Dir)
 	b.table.most("journal write, p50", ms(median(writes)), "ms", none, "",

@@ -129,7 +129,7 @@ func status(pid int) map[string]float64 {
 
 // start measures the daemon on a state directory that knows all volumes.
 func (b *bench) start(t rig.T, d *rig.Daemon) {
-	var listening, answering []time.Duration
+	var listening, answering, running, waiting []time.Duration
 	for range b.size.starts {
 		begin := time.Now()
 		d.Launch()
@@ -139,12 +139,15 @@ func (b *bench) start(t rig.T, d *rig.Daemon) {
 			t.Fatalf("get after the start: %v\n%s", err, d.Log())
 		}
 		answering = append(answering, time.Since(begin))
+		ran, waited := processor(d.Pid())
+		running, waiting = append(running, ran), append(waiting, waited)
 		c.conn.Close()
 		d.Stop()
 	}
 	b.table.most("start to listening, cloud dead, p50", ms(median(listening)), "ms", 50, "1.8 s", "the worst "+short(quantile(listening, 1)))
 	b.table.most("start to the first Get answered, p50", ms(median(answering)), "ms", 50, "",
-		fmt.Sprintf("all %d volumes are read before it; the least %s, the worst %s", b.size.volumes, short(quantile(answering, 0)), short(quantile(answering, 1))))
+		fmt.Sprintf("all %d volumes are read before it; the least %s, the worst %s; its threads ran %s and waited %s for a processor",
+			b.size.volumes, short(quantile(answering, 0)), short(quantile(answering, 1)), short(median(running)), short(median(waiting))))
 }
 
 func firstConnection(t rig.T, socket string) *client {

@@ -55,6 +55,20 @@ func load() string {
 	return strings.Join(fields[:min(3, len(fields))], " ")
 }
 
+// processor is how long a process's threads have run, and how long they have
+// waited while others ran: the part of a figure that a quieter machine saves.
+func processor(pid int) (ran, waited time.Duration) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, path := range threads {
+		var r, w int64
+		data, _ := os.ReadFile(path)
+		if n, _ := fmt.Sscan(string(data), &r, &w); n == 2 {
+			ran, waited = ran+time.Duration(r), waited+time.Duration(w)
+		}
+	}
+	return ran, waited
+}
+
 // fsyncFloor is what the disk itself takes for the two ways of writing durably.
 func fsyncFloor(dir string) (overwrite, replace time.Duration) {
 	dir, err := os.MkdirTemp(dir, "fuxi-fsync-")
