@@ -35,7 +35,7 @@ func busy() rig.Settings {
 }
 
 // quick runs call many times and fails unless half of them take at most 50 ms
-// and none takes half a second.
+// and none takes three seconds, which only a busy machine comes near.
 func quick(t *testing.T, what string, times int, call func() error) {
 	t.Helper()
 	took := make([]time.Duration, times)
@@ -48,7 +48,7 @@ func quick(t *testing.T, what string, times int, call func() error) {
 		took[i] = time.Since(began)
 	}
 	slices.Sort(took)
-	if took[times/2] > 50*time.Millisecond || took[times-1] > 500*time.Millisecond {
+	if took[times/2] > 50*time.Millisecond || took[times-1] > 3*time.Second {
 		t.Errorf("%s took %s by the median, %s at most", what, took[times/2], took[times-1])
 	}
 }

@@ -161,7 +161,7 @@ func TestCallerLeavesHangingKeystone(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("took %v", took)
 	}
 	close(hang)

@@ -166,7 +166,7 @@ func TestRateLimitIsObeyed(t *testing.T) {
 			if err := post(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(start); took < time.Second || took > 3*time.Second {
+			if took := time.Since(start); took < time.Second || took > 20*time.Second {
 				t.Errorf("waited %v, want one second", took)
 			}
 			sent.Store(0)
