@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,7 +16,7 @@ import (
 // letGoOfOthers is what the holder does first: a new mount namespace has every
 // mount, those of other tests too.
 const letGoOfOthers = `while read -r dev dir rest; do
-case $dir in "$0"/*) ;; "$1"/*) umount "$dir" ;; esac
+case $dir in "$0"/*) ;; */fuxi-*/*) umount "$dir" ;; esac
 done </proc/self/mounts
 echo ready; read x`
 
@@ -26,7 +25,7 @@ echo ready; read x`
 // returned function ends it.
 func holdElsewhere(t *testing.T, dir string) (letGo func()) {
 	t.Helper()
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", letGoOfOthers, dir, os.TempDir())
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", letGoOfOthers, dir)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -133,6 +133,14 @@ func (r *registry) forgottenSince(k Key, at time.Time) bool {
 	return r.gone[k].After(at)
 }
 
+// isBound tells whether this host has bound a name to k.
+func (r *registry) isBound(k Key) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, ok := r.boundAs[k]
+	return ok
+}
+
 // bind makes name mean k on this host from now on.
 func (r *registry) bind(name string, k Key) {
 	r.mu.Lock()

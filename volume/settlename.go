@@ -30,7 +30,11 @@ func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 		if err != nil {
 			return v, wrap(err, "reading %s", v.Name)
 		}
-		own.Name = v.Name
+		if own.Name != v.Name && !s.registry.isBound(v.Key) {
+			s.registry.put(own, time.Now())
+			return v, &elsewhereError{why: "its name in the cloud is " + own.Name + " now"}
+		}
+		own.Name = v.Name // bound here: the name is sticky
 		all = append(all, own)
 	}
 	judgement, other, why := settle(v.Key, h.rec.Settled, all)

@@ -237,7 +237,7 @@ func (d *Daemon) end() {
 		<-d.done
 	}
 	if d.t.Failed() {
-		d.t.Logf("log of fuxi on %s:\n%s", d.Host, tail(d.Log(), 60))
+		d.t.Logf("log of fuxi on %s:\n%s", d.Host, tail(withoutGets(d.Log()), 60))
 	}
 	left := append(MountsBelow(d.Dir), LoopsOf(d.StateDir())...)
 	if len(left) > 0 && !d.t.Failed() {
@@ -246,6 +246,17 @@ func (d *Daemon) end() {
 	UnmountBelow(d.Dir)
 	DetachLoops(d.StateDir())
 	RemoveImmutable(d.Dir)
+}
+
+// withoutGets drops the successful Gets of tests that poll.
+func withoutGets(log string) string {
+	var kept []string
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "operation=Get") || strings.Contains(line, "error=") {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
 }
 
 func tail(s string, n int) string {

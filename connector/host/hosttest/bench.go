@@ -77,7 +77,7 @@ func Tool(t testing.TB, name string, args ...string) string {
 // othersGo takes the copies of mounts away that belong to daemons of tests
 // which run at the same time: their volumes would be busy.
 const othersGo = `while read -r dev point rest; do
-case $point in "${TMPDIR:-/tmp}"/fuxi-host-*/state/*) umount "$point" ;; esac
+case $point in */fuxi-host-*/state/*) umount "$point" ;; esac
 done </proc/self/mounts
 `
 
