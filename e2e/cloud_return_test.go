@@ -119,7 +119,7 @@ func TestWaitsForTheCloud_E4(t *testing.T) {
 		go func() { done <- s.d.Create("new", nil) }()
 		select {
 		case err := <-done:
-			t.Errorf("it did not wait: %v", err)
+			t.Fatalf("it did not wait: %v", err)
 		case <-time.After(2 * time.Second):
 		}
 		a.back(s.cloud)

@@ -145,7 +145,7 @@ func (b *bench) start(t rig.T, d *rig.Daemon) {
 		d.Stop()
 	}
 	b.table.most("start to listening, cloud dead, p50", ms(median(listening)), "ms", 50, "1.8 s", "the worst "+short(quantile(listening, 1)))
-	b.table.most("start to the first Get answered, p50", ms(median(answering)), "ms", 50, "",
+	b.table.most("start to the first Get answered, p50", ms(median(answering)), "ms", none, "",
 		fmt.Sprintf("all %d volumes are read before it; the least %s, the worst %s; its threads ran %s and waited %s for a processor",
 			b.size.volumes, short(quantile(answering, 0)), short(quantile(answering, 1)), short(median(running)), short(median(waiting))))
 }
