@@ -11,9 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	rig.RemoveBinaries()
-	os.Exit(code)
+	os.Exit(rig.Main(m))
 }
 
 // TestStory is the main job: create, mount, write, unmount, detach, mount

@@ -24,9 +24,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := m.Run()
-	rig.RemoveBinaries()
-	os.Exit(code)
+	os.Exit(rig.Main(m))
 }
 
 func boundParallel() error {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -108,6 +109,33 @@ func RemoveImmutable(dir string) {
 		}
 		return nil
 	})
+}
+
+// made is every directory that tests of this process got.
+var made struct {
+	sync.Mutex
+	dirs []string
+}
+
+// leaked is the exit code of a test process that left something behind.
+const leaked = 99
+
+// Main runs the tests of a package and returns the exit code for TestMain:
+// leaked when a mount or a loop device of this process is left, even if every
+// test passed.
+func Main(m interface{ Run() int }) int {
+	code := m.Run()
+	RemoveBinaries()
+	made.Lock()
+	defer made.Unlock()
+	for _, dir := range made.dirs {
+		left := append(MountsBelow(dir), LoopsOn(dir)...)
+		if left = append(left, LoopsOf(filepath.Join(dir, "state"))...); len(left) > 0 {
+			fmt.Fprintln(os.Stderr, "left behind by the tests:", left)
+			code = leaked
+		}
+	}
+	return code
 }
 
 // Eventually waits until check returns "", else fails with its last words.

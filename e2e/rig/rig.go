@@ -67,6 +67,9 @@ func TempDir(t T, what string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	made.Lock()
+	made.dirs = append(made.dirs, dir)
+	made.Unlock()
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Errorf("something is left in %s: %v", dir, err)
