@@ -342,3 +342,23 @@ func TestLingerComesBackWithTheCloud_D1(t *testing.T) {
 		t.Error("nobody uses it, and it stays attached for ever")
 	}
 }
+
+// A policy changed in the cloud moves no updated_at. Before something is
+// deleted on what was read a while ago, it is read again.
+func TestRemoveReadsAnOldPolicyAnew_E11(t *testing.T) {
+	c, content, ctx := newMemoryCloud(), map[string]connector.Content{}, context.Background()
+	c.add("v1", "n", "available", formatted(), time.Now())
+	has(content, "v1")
+	s := engine(t, "A", t.TempDir(), c, newMemoryHost(c, content), "p")
+	if err := s.refreshNow(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.registry.byKey[Key{"c", "cinder", "v1"}].seen = time.Now().Add(-2 * time.Minute)
+	c.meta["v1"]["fuxi:on-remove"] = "retain"
+	if err := s.Remove(ctx, "n"); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.dels) > 0 || c.vols["v1"] == nil || c.meta["v1"]["fuxi:released"] == "" {
+		t.Errorf("deleted %v, marks %v; it was to be kept", c.dels, c.meta["v1"])
+	}
+}

@@ -64,7 +64,7 @@ func cycle(image string) error {
 func TestCrossingsAreWhatTheKernelSees(t *testing.T) {
 	hosttest.NeedRoot(t)
 	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("no strace here; the crossings of a mount are tested by name")
+		hosttest.Skip(t, "needs strace; without it the crossings of a mount are tested by name only")
 	}
 	log := filepath.Join(t.TempDir(), "strace")
 	child := exec.Command("strace", "-f", "-qq", "-o", log, "-e", "trace=execve,mount,umount2,move_mount,ioctl", os.Args[0])
