@@ -10,7 +10,7 @@ import (
 
 // ProjectKeeper returns the guard of a state directory's project: the first
 // project that a token was for is written down, and any other is refused with
-// ErrUnavailable. All that the directory tells of is that project's; another
+// ErrInvalid. All that the directory tells of is that project's; another
 // one would answer "not found" about all of it.
 func ProjectKeeper(stateDir string) func(projectID string) error {
 	path := filepath.Join(stateDir, "project")
@@ -25,7 +25,7 @@ func ProjectKeeper(stateDir string) func(projectID string) error {
 		case err != nil:
 			return Errorf(ErrUnavailable, "%s cannot be read: %w", path, err)
 		case kept != id:
-			return Errorf(ErrUnavailable, "the credentials are for project %s, but the volumes of this host are in project %s: mend clouds.yaml, or give the other project a state_dir of its own", id, kept)
+			return Errorf(ErrInvalid, "the credentials are for project %s, but the volumes of this host are in project %s: mend clouds.yaml, or give the other project a state_dir of its own", id, kept)
 		}
 		return nil
 	}
