@@ -142,7 +142,7 @@ func nearestWord(word string, candidates []string) string {
 	}
 	found, least := "", 1+max(1, (len(word)+2)/3)
 	for _, c := range candidates {
-		if d := editDistance(strings.ToLower(word), c); d < least {
+		if d := EditDistance(strings.ToLower(word), c); d < least {
 			found, least = c, d
 		}
 	}
@@ -156,8 +156,9 @@ func didYouMean(word string, candidates []string) string {
 	return ""
 }
 
-// editDistance counts inserted, deleted and replaced bytes.
-func editDistance(a, b string) int {
+// EditDistance counts the bytes to insert, delete or replace that lead from a
+// to b.
+func EditDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

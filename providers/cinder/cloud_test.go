@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openstack/fuxi/providers/cinder"
 	"github.com/openstack/fuxi/providers/openstack"
@@ -115,16 +116,16 @@ func (c *cloud) made(name string, marks map[string]string) volume.Volume {
 
 func (c *cloud) until(id, status string) volume.Volume {
 	c.t.Helper()
-	var v volume.Volume
-	err := openstack.Poll(c.t.Context(), openstack.States(), func(ctx context.Context) (bool, error) {
-		var err error
-		v, err = c.Get(ctx, id)
-		return v.Status == status, err
-	})
-	if err != nil {
-		c.t.Fatal(err)
+	for {
+		v, err := c.Get(c.t.Context(), id)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if v.Status == status {
+			return v
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return v
 }
 
 func (c *cloud) host(name string) volume.HostIdentity {

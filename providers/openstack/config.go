@@ -1,6 +1,7 @@
 // Package openstack is the way to one OpenStack cloud: credentials, one token
-// shared by all callers, HTTP with limits, errors as fuxi's six kinds, retries,
-// and the one loop that waits for cloud states. It knows no service in detail.
+// shared by all callers, HTTP with limits, errors as fuxi's six kinds, and
+// retries. It knows no service in detail; waiting for a state is package
+// volume's, which knows what else has to be looked at meanwhile.
 package openstack
 
 import (

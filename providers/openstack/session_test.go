@@ -49,7 +49,7 @@ func TestKindOfEachStatus(t *testing.T) {
 		{"too old", said(406, "computeFault", "Version 3.99 is not supported by the API. Minimum is 3.0 and maximum is 3.71."), volume.ErrInvalid, false, "maximum is 3.71"},
 		{"unauthorised for ever", said(401, "unauthorized", "no"), volume.ErrUnavailable, false, "just issued"},
 		{"driver", said(500, "computeFault", "Unable to update attachment."), volume.ErrUnavailable, true, "Unable to update attachment"},
-		{"not implemented", said(501, "notImplemented", "no"), volume.ErrUnavailable, false, "501"},
+		{"beyond the service", said(501, "notImplemented", "no"), volume.ErrUnavailable, false, "501"},
 		{"bad gateway", html(502), volume.ErrUnavailable, true, "502 Bad Gateway"},
 		{"unavailable", said(503, "serviceUnavailable", "later"), volume.ErrUnavailable, true, "later"},
 		{"redirect", redirect, volume.ErrUnavailable, false, "redirects"},
