@@ -19,7 +19,7 @@ build: ## build bin/fuxi and bin/fuxi-sim
 
 test: ## every test, under the race detector: unit, conformance, real mounts, real dockerd (as root; installs what is missing)
 	@scripts/setup test
-	$(SUDO) $(GO) test -race -timeout 15m ./...
+	$(SUDO) $(GO) test -race -count=1 -timeout 15m ./...
 
 test-unit: ## the tests that need no root and no Docker
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v /e2e)
