@@ -101,6 +101,7 @@ func (c Config) checkCinder(k *checker) {
 		k.add("cinder.default_size", s.DefaultSize, "must be from 1 to 65536 (GiB)")
 	}
 	k.oneOf("cinder.fstype", s.FSType, "ext4", "xfs", "btrfs")
+	k.oneOf("cinder.multipath", s.Multipath, "off", "auto", "require")
 	k.text("cinder.volume_type", s.VolumeType)
 	k.text("cinder.availability_zone", s.Zone)
 	k.within("cinder.linger", s.Linger, 0, 24*time.Hour)

@@ -61,6 +61,7 @@ type Cinder struct {
 	Linger         Duration `toml:"linger"`            // 0 detaches at once
 	WaitForRelease Duration `toml:"wait_for_release"`  // below 110s
 	ReservationAge Duration `toml:"reservation_age"`   // at least 1s
+	Multipath      string   `toml:"multipath"`         // off, auto or require
 	UnzeroedTypes  []string `toml:"unzeroed_types"`    // volume types whose new volumes may hold stale bytes
 }
 
@@ -93,7 +94,7 @@ func unsetDefaults() Config {
 		Cloud: Cloud{Name: "default"},
 		Cinder: Cinder{
 			Connector: "host", DefaultSize: 1, FSType: "ext4", Linger: Duration{10 * time.Second},
-			WaitForRelease: Duration{45 * time.Second}, ReservationAge: Duration{3 * time.Minute}, UnzeroedTypes: []string{},
+			WaitForRelease: Duration{45 * time.Second}, ReservationAge: Duration{3 * time.Minute}, Multipath: "auto", UnzeroedTypes: []string{},
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

@@ -39,6 +39,10 @@ type Connection struct {
 	Encrypted bool           `json:"encrypted"` // the raw device holds ciphertext
 	Data      map[string]any `json:"data"`      // the driver's own fields, as the cloud sent them
 	Secret    map[string]any `json:"-"`         // the fields of Data that must not be shown or logged
+	// Proven is the Proof of the Source that an earlier Connect under the same
+	// attachment returned, nil when there was none. What it says of the identity
+	// of a device (WWID …) is compared: another device is refused.
+	Proven map[string]string `json:"-"`
 }
 
 // Source is a thing that can be mounted, and the proof of what it is.
@@ -65,6 +69,15 @@ type Connector interface {
 	// Disconnect proves the device idle, flushes and removes it. ErrBusy when
 	// anybody still uses it: then nothing was changed. Not connected is success.
 	Disconnect(ctx context.Context, conn Connection) error
+}
+
+// Resizer is a Connector that can make a connected volume's growth seen.
+type Resizer interface {
+	// Resize makes the kernel see the size the volume has now on every path and
+	// every layer of its device, while it is in use, and proves the device anew.
+	// conn.SizeGiB is the new size. Growing only: a device that is larger than
+	// that is refused. Repeatable. ErrNotConnected when nothing of it is here.
+	Resize(ctx context.Context, conn Connection) (Source, error)
 }
 
 // Content is what a probe found on a device by reading it.

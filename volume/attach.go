@@ -133,9 +133,9 @@ func (s *Service) findSource(ctx context.Context, h *handle) (connector.Source, 
 	if err != nil {
 		return connector.Source{}, err
 	}
-	src, err := c.Find(ctx, *h.rec.Connection)
+	src, err := c.Find(ctx, h.rec.connection())
 	if s.resized(ctx, h, err) {
-		src, err = c.Connect(ctx, *h.rec.Connection)
+		src, err = c.Connect(ctx, h.rec.connection())
 	}
 	if errors.Is(err, connector.ErrNotConnected) {
 		return src, connector.ErrNotConnected
@@ -204,7 +204,7 @@ func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
 }
 
 func (s *Service) connect(ctx context.Context, h *handle) (connector.Source, error) {
-	conn := *h.rec.Connection
+	conn := h.rec.connection()
 	if conn.Encrypted {
 		return connector.Source{}, Errorf(ErrUnsafe, "%s is on an encrypted volume type: a bare host sees ciphertext, and formatting that would destroy it; use an unencrypted type", h.rec.Volume.Name)
 	}
@@ -214,7 +214,7 @@ func (s *Service) connect(ctx context.Context, h *handle) (connector.Source, err
 	}
 	src, err := c.Connect(ctx, conn)
 	if s.resized(ctx, h, err) {
-		src, err = c.Connect(ctx, *h.rec.Connection)
+		src, err = c.Connect(ctx, h.rec.connection())
 	}
 	if err != nil {
 		return src, wrap(err, "connecting %s", h.rec.Volume.Name)

@@ -130,9 +130,9 @@ func (s *Service) disconnect(ctx context.Context, h *handle) error {
 	// unmounted here; the exclusive open inside Disconnect finds it out.
 	// A starting container copies all mounts for a moment before it drops them:
 	// busy is believed only when it lasts.
-	err = c.Disconnect(ctx, *h.rec.Connection)
+	err = c.Disconnect(ctx, h.rec.connection())
 	for try := 0; try < busyTries && errors.Is(err, connector.ErrBusy) && pause(ctx, try) == nil; try++ {
-		err = c.Disconnect(ctx, *h.rec.Connection)
+		err = c.Disconnect(ctx, h.rec.connection())
 	}
 	if err != nil {
 		if errors.Is(err, connector.ErrBusy) && h.rec.Source != nil {

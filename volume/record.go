@@ -102,6 +102,16 @@ func (r *Record) attached() bool {
 	return r.Attachment != "" || !r.Reserving.IsZero() || r.Connection != nil
 }
 
+// connection returns the connection with what an earlier Connect proved of it.
+// Call it only when there is one.
+func (r *Record) connection() connector.Connection {
+	conn := *r.Connection
+	if r.Source != nil {
+		conn.Proven = r.Source.Proof
+	}
+	return conn
+}
+
 // forgetAttachment clears all that one attachment brought.
 func (r *Record) forgetAttachment() {
 	r.Attachment, r.Reserving, r.ExposedTo = "", time.Time{}, ""
