@@ -194,7 +194,14 @@ func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
 			return wrap(err, "marking %s as given to a host", v.Name)
 		}
 	}
-	conn, err := s.backend.Attacher.Expose(ctx, v, h.rec.Attachment, s.cfg.Host)
+	me, err := s.identity(ctx)
+	if err != nil {
+		return wrap(err, "exposing %s to this host", v.Name)
+	}
+	conn, err := s.backend.Attacher.Expose(ctx, v, h.rec.Attachment, me)
+	if err != nil && s.twin != "" {
+		return Errorf(ErrUnsafe, "exposing %s to this host: %s; the cloud, which was not shown that name, says: %w", v.Name, s.twin, err)
+	}
 	if err != nil {
 		return wrap(err, "exposing %s to this host", v.Name)
 	}

@@ -29,6 +29,9 @@ func (s *Service) load(ctx context.Context) error {
 		return err
 	}
 	s.journal = j
+	if err := s.recognise(); err != nil {
+		return err
+	}
 	if stale, err := filepath.Glob(filepath.Join(s.cfg.StateDir, "registry.*.tmp")); err == nil {
 		for _, tmp := range stale {
 			_ = os.Remove(tmp) // of a save that a crash cut
@@ -47,6 +50,9 @@ func (s *Service) load(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	s.setAside = found.setAside
+	if s.twin != "" {
+		s.setAside = append([]string{s.twin}, s.setAside...)
+	}
 	for _, r := range found.foreign {
 		s.foreign[r.Volume.Name] = r
 	}

@@ -31,6 +31,10 @@ type Config struct {
 	MountDir string
 	BootID   string
 	Host     HostIdentity
+	// Describe adds to Host.Properties what can change while fuxi runs (whether
+	// multipathd runs, say), asked at each Expose; nil adds nothing. Its error
+	// refuses the mount.
+	Describe func(ctx context.Context) (map[string]any, error)
 
 	Refresh        time.Duration // between two looks for changes
 	Linger         time.Duration // an unused volume stays attached for so long
@@ -93,6 +97,7 @@ type Service struct {
 	orders   map[*underWay]bool
 	foreign  map[string]*Record // records that are not ours, by name
 	setAside []string
+	twin     string // set while loading: whose iSCSI name this host has, and what to do
 	refresh  refreshState
 }
 
