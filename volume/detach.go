@@ -115,14 +115,17 @@ func (s *Service) detach(ctx context.Context, h *handle) error {
 	return s.releaseAttachment(ctx, h)
 }
 
-// busyTries of Disconnect take about three seconds.
-const busyTries = 6
+// busyTries of Disconnect take some three seconds beside their own waiting.
+const busyTries = 8
 
 func (s *Service) disconnect(ctx context.Context, h *handle) error {
 	if h.rec.Connection == nil {
 		return nil
 	}
 	c, err := s.connector(h.rec.Connection.Driver)
+	if err != nil && h.rec.Source == nil {
+		return nil // what this fuxi cannot connect it has not connected
+	}
 	if err != nil {
 		return err
 	}

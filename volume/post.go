@@ -68,7 +68,7 @@ func (s *Service) lostCreate(ctx context.Context, in createIntent, cause error) 
 		if err == nil && time.Since(began) > lostGrace {
 			return Volume{}, &Error{Kind: ErrUnavailable, Text: cause.Error() + "; the cloud shows no volume of this request, so it was not created: repeat the command", Err: nil}
 		}
-		if err != nil && try >= 4 || pause(ctx, try) != nil {
+		if err != nil && try >= 7 || pause(ctx, try) != nil {
 			return Volume{}, cause
 		}
 	}

@@ -158,10 +158,14 @@ func (w *releaseWait) watchOrphan(ctx context.Context, v Volume, lost bool) {
 	}
 }
 
-// pause sleeps before try+1: 50 ms growing to 2 s, with jitter so that two
-// hosts that collided do not collide again.
+// pause sleeps before try+1: 50 ms growing by half to 2 s, with jitter so that
+// two hosts that collided do not collide again. What a cloud takes seconds for
+// is so noticed after at most half as long again.
 func pause(ctx context.Context, try int) error {
-	d := 50 * time.Millisecond << min(try, 6)
+	d := 50 * time.Millisecond
+	for range min(try, 10) {
+		d += d / 2
+	}
 	d = min(d, 2*time.Second)
 	d = d/2 + rand.N(d)
 	t := time.NewTimer(d)

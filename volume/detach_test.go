@@ -1,0 +1,35 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/openstack/fuxi/connector"
+)
+
+// TestUnknownDriverIsGivenBack_D1: a volume that the cloud hands out in a way
+// this fuxi has no connector for is refused, and its reservation given back: it
+// would stay attaching for ever otherwise.
+func TestUnknownDriverIsGivenBack_D1(t *testing.T) {
+	c := newMemoryCloud()
+	s := member(t, t.TempDir(), "m1", "node1", "iqn.a", c)
+	known := s.backend.Connectors
+	s.backend.Connectors = map[string]connector.Connector{}
+	ctx := context.Background()
+	if err := s.Create(ctx, "n", nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Mount(ctx, MountRequest{Name: "n", User: "u"})
+	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "cannot connect") || strings.Contains(err.Error(), "giving it back failed") {
+		t.Errorf("Mount: %v", err)
+	}
+	if len(c.att) > 0 {
+		t.Errorf("still attached: %v", c.att)
+	}
+	s.backend.Connectors = known
+	if _, err := s.Mount(ctx, MountRequest{Name: "n", User: "u"}); err != nil {
+		t.Errorf("Mount with a connector: %v", err)
+	}
+}
