@@ -77,6 +77,33 @@ type Event struct {
 	Text string    `json:"text"`
 }
 
+// GrowRequest is an operator's order to make a volume larger.
+type GrowRequest struct {
+	Name    string `json:"name"`
+	SizeGiB int    `json:"size_gib"` // the new total
+}
+
+// Grown tells what became of a GrowRequest.
+type Grown struct {
+	Name    string `json:"name"`
+	ID      string `json:"id"`
+	WasGiB  int    `json:"was_gib"`  // in the cloud, before
+	SizeGiB int    `json:"size_gib"` // in the cloud, now
+	Reached Reach  `json:"reached"`
+}
+
+// Reach is how far down a growth has come. What is left comes by itself with
+// the next mount.
+type Reach string
+
+// The layers of a volume that grow one after the other.
+const (
+	ReachCloud      Reach = "cloud"      // nothing of the volume is on this host
+	ReachHidden     Reach = "hidden"     // attached here, but its connector cannot show the growth
+	ReachDevice     Reach = "device"     // attached here, not mounted
+	ReachFilesystem Reach = "filesystem" // mounted here: its users have the space
+)
+
 // FormatRequest is an operator's order to make a filesystem on a volume whose
 // present content nobody wants. It is one shot and is logged.
 type FormatRequest struct {

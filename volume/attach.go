@@ -134,8 +134,8 @@ func (s *Service) findSource(ctx context.Context, h *handle) (connector.Source, 
 		return connector.Source{}, err
 	}
 	src, err := c.Find(ctx, h.rec.connection())
-	if s.resized(ctx, h, err) {
-		src, err = c.Connect(ctx, h.rec.connection())
+	if h.followsLate(err) || s.resized(ctx, h, err) {
+		src, err = resize(ctx, c, h.rec.connection())
 	}
 	if errors.Is(err, connector.ErrNotConnected) {
 		return src, connector.ErrNotConnected

@@ -13,8 +13,11 @@ import (
 type handle struct {
 	key  Key
 	lock volumeLock
-	rec  Record // owner of lock only
-	view atomic.Pointer[view]
+	// growth is held by one order to grow at a time, across its waiting for the
+	// cloud, and taken before lock, which is not: an Unmount must not wait.
+	growth volumeLock
+	rec    Record // owner of lock only
+	view   atomic.Pointer[view]
 
 	timerMu sync.Mutex
 	linger  *time.Timer
@@ -37,12 +40,12 @@ type view struct {
 	users     map[string]int
 	lastError string
 	attached  bool
+	growing   int // GiB ordered and not reached, 0 when none
 	note      string
 }
 
 func newHandle(k Key) *handle {
-	h := &handle{key: k, lock: volumeLock{free: make(chan struct{}, 1)}}
-	h.lock.free <- struct{}{}
+	h := &handle{key: k, lock: volumeLock{free: unlocked()}, growth: volumeLock{free: unlocked()}}
 	h.rec.Users = map[string]User{}
 	h.show("")
 	return h
@@ -52,7 +55,7 @@ func newHandle(k Key) *handle {
 func (h *handle) show(note string) {
 	v := &view{
 		step: h.rec.Step, since: h.rec.Since, lastError: h.rec.LastError,
-		users: make(map[string]int, len(h.rec.Users)), attached: h.rec.attached(), note: note,
+		users: make(map[string]int, len(h.rec.Users)), attached: h.rec.attached(), growing: h.rec.Grow, note: note,
 	}
 	for id, u := range h.rec.Users {
 		v.users[id] = u.Count
@@ -62,6 +65,11 @@ func (h *handle) show(note string) {
 	}
 	h.view.Store(v)
 }
+
+// grows tells that an order to grow is under way. The volume is not given back
+// then: when the cloud has extended it, it sets the status that the volume had
+// before, in-use, which would be wrong for good without its attachment.
+func (h *handle) grows() bool { return h.growth.owner.Load() != nil }
 
 // hasUser answers without the lock, from the last published state.
 func (h *handle) hasUser(id string) bool { return h.view.Load().users[id] > 0 }
@@ -76,6 +84,13 @@ type volumeLock struct {
 type lockOwner struct {
 	what  string
 	since time.Time
+}
+
+// unlocked is the channel of a volumeLock that nobody holds.
+func unlocked() chan struct{} {
+	free := make(chan struct{}, 1)
+	free <- struct{}{}
+	return free
 }
 
 // acquire waits for the lock until ctx ends.

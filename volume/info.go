@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -134,7 +135,7 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 
 func (s *Service) statusOf(h *handle, st *Status) {
 	shown := h.view.Load()
-	busy := h.lock.owner.Load()
+	busy := cmp.Or(h.lock.owner.Load(), h.growth.owner.Load())
 	if !shown.attached && shown.target == "" && shown.step == StepIdle && shown.lastError == "" && busy == nil {
 		return
 	}
@@ -149,6 +150,9 @@ func (s *Service) statusOf(h *handle, st *Status) {
 	case busy != nil:
 		u.Step, u.Since, u.Age = busy.what, busy.since, time.Since(busy.since)
 		u.Why = first(shown.note, "under way")
+	case shown.growing > 0:
+		u.Step = fmt.Sprintf("growing to %d GiB", shown.growing)
+		u.Why, u.Next = first(shown.lastError, "half done"), fmt.Sprintf("fuxi grow %s %d finishes it, and so does the next mount", v.Name, shown.growing)
 	case shown.lastError != "":
 		u.Next = "it is tried again by itself while attached, and by the next docker run"
 	case shown.step == StepMounted, shown.step == StepIdle, shown.step == StepConnected:

@@ -53,6 +53,10 @@ func (s *Service) lingerEnded(h *handle) {
 	if len(h.rec.Users) > 0 || h.recovered || s.known(h.key) != h {
 		return
 	}
+	if h.grows() {
+		s.startLinger(h, s.retryAfter(h))
+		return
+	}
 	if err := s.detach(ctx, h); err != nil {
 		s.failed(h, err)
 		s.startLinger(h, s.retryAfter(h))

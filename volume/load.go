@@ -98,6 +98,7 @@ func (s *Service) believe(r *Record, targets map[string]bool) {
 	h.rec = *r
 	if r.BootID != s.cfg.BootID {
 		h.rec.Users = map[string]User{} // the containers that held them are gone
+		h.rec.Grow = 0                  // the next mount follows any size
 	}
 	mounted := r.Target != "" && targets[r.Target]
 	delete(targets, r.Target)
@@ -219,7 +220,7 @@ func (s *Service) detachUnused(ctx context.Context) {
 				return
 			}
 			defer h.lock.release()
-			if len(h.rec.Users) == 0 && s.backend.Health.Reachable(ctx) {
+			if len(h.rec.Users) == 0 && !h.grows() && s.backend.Health.Reachable(ctx) {
 				_ = s.detach(ctx, h) // what stays is in the record and is finished at the next start
 			}
 		})

@@ -22,6 +22,10 @@ type memoryCloud struct {
 	getErr   map[string]error
 	down     bool
 	onExpose func(v Volume) error
+
+	extends   int
+	onExtend  func(v *Volume, size int) error
+	complaint string
 }
 
 func newMemoryCloud() *memoryCloud {
@@ -180,8 +184,19 @@ func (c *memoryCloud) Attachments(ctx context.Context, id string) ([]Attachment,
 	}
 	return out, nil
 }
-func (c *memoryCloud) Open() bool            { return false }
-func (c *memoryCloud) LastAnswer() time.Time { return time.Now() }
+func (c *memoryCloud) Extend(ctx context.Context, id string, size int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.extends++
+	if c.onExtend != nil {
+		return c.onExtend(c.vols[id], size)
+	}
+	c.vols[id].SizeGiB = size
+	return nil
+}
+func (c *memoryCloud) Complaint(context.Context, Volume) string { return c.complaint }
+func (c *memoryCloud) Open() bool                               { return false }
+func (c *memoryCloud) LastAnswer() time.Time                    { return time.Now() }
 func (c *memoryCloud) LastError() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -206,6 +221,10 @@ type memoryHost struct {
 	unmounts []string
 	formats  []string
 	mountErr error
+	growErr  error
+	grown    []string
+	late     map[string]int // volume -> GiB that its device still shows
+	onResize func(conn connector.Connection)
 }
 
 func newMemoryHost(c *memoryCloud, content map[string]connector.Content) *memoryHost {
@@ -215,6 +234,9 @@ func (k *memoryHost) src(conn connector.Connection) (connector.Source, error) {
 	k.cloud.mu.Lock()
 	real := k.cloud.vols[conn.VolumeID].SizeGiB
 	k.cloud.mu.Unlock()
+	if late, ok := k.late[conn.VolumeID]; ok {
+		real = late
+	}
 	if real != conn.SizeGiB {
 		return connector.Source{}, fmt.Errorf("has %d GiB, the cloud says %d: %w", real, conn.SizeGiB, connector.ErrUnsafe)
 	} // as local.rightSize
@@ -240,6 +262,15 @@ func (k *memoryHost) Find(ctx context.Context, conn connector.Connection) (conne
 		return connector.Source{}, connector.ErrNotConnected
 	}
 	return s, nil
+}
+func (k *memoryHost) Resize(ctx context.Context, conn connector.Connection) (connector.Source, error) {
+	if k.onResize != nil {
+		k.onResize(conn)
+	}
+	k.mu.Lock()
+	delete(k.late, conn.VolumeID)
+	k.mu.Unlock()
+	return k.Find(ctx, conn)
 }
 func (k *memoryHost) Disconnect(ctx context.Context, conn connector.Connection) error {
 	k.mu.Lock()
@@ -269,6 +300,15 @@ func (k *memoryHost) Mount(ctx context.Context, s connector.Source, spec connect
 		return k.mountErr
 	}
 	k.mounts[spec.Target] = s.Device
+	return nil
+}
+func (k *memoryHost) Grow(ctx context.Context, s connector.Source, target string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.growErr != nil {
+		return k.growErr
+	}
+	k.grown = append(k.grown, fmt.Sprintf("%s at %s to %d", s.Device, target, s.SizeBytes>>30))
 	return nil
 }
 func (k *memoryHost) Unmount(ctx context.Context, t, st string) error {

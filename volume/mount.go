@@ -173,6 +173,9 @@ func (s *Service) show(ctx context.Context, h *handle, src connector.Source, fst
 		return wrap(err, "mounting %s (%s on %s)", h.rec.Volume.Name, fstype, src.Device)
 	}
 	h.rec.Fresh = false
+	if h.rec.Connection.SizeGiB >= h.rec.Grow {
+		h.rec.Grow = 0 // the device has it, and mounting has grown the filesystem
+	}
 	return nil
 }
 

@@ -116,6 +116,20 @@ func ownerOption(name, meaning string, field func(*Options) **int) optionRule {
 
 const sizeAllowed = "whole GiB as 10, 10G or 10GiB, or TiB as 1T or 1TiB"
 
+// ParseSize reads a size as -o size takes it and returns whole GiB. The error
+// is ErrInvalid and names what is allowed.
+func ParseSize(value string) (sizeGiB int, err error) {
+	var o Options
+	problem := "not a size; allowed: " + sizeAllowed
+	if value != "" {
+		problem = setSize(&o, value)
+	}
+	if problem != "" {
+		return 0, Errorf(ErrInvalid, "size %s: %s", quoteShort(value), problem)
+	}
+	return o.SizeGiB, nil
+}
+
 func setSize(o *Options, value string) string {
 	digits := value[:len(value)-len(strings.TrimLeft(value, "0123456789"))]
 	factor, known := map[string]int{"": 1, "g": 1, "gib": 1, "t": 1024, "tib": 1024}[strings.ToLower(value[len(digits):])]

@@ -32,6 +32,20 @@ func (s *Service) corrected(ctx context.Context, h *handle, v Volume, refusal er
 	return true
 }
 
+// followsLate tells whether a refused device may be one that a crash kept from
+// following its volume's growth: the record has the new size before it has.
+func (h *handle) followsLate(refusal error) bool {
+	return errors.Is(refusal, connector.ErrUnsafe) && h.rec.Grow > 0 && h.rec.Connection.SizeGiB == h.rec.Grow
+}
+
+// resize has a connected device follow its volume's new size, and proves it.
+func resize(ctx context.Context, c connector.Connector, conn connector.Connection) (connector.Source, error) {
+	if r, ok := c.(connector.Resizer); ok {
+		return r.Resize(ctx, conn)
+	}
+	return c.Connect(ctx, conn)
+}
+
 // resized tells whether a refused device may be the volume after all, because
 // the cloud has given it another size since it was last asked. What is proven
 // then is the new size.

@@ -101,6 +101,18 @@ type Provider interface {
 	Check(ctx context.Context, req NewVolume) error
 }
 
+// Extender is a Provider that can make a volume larger.
+type Extender interface {
+	// Extend asks for a total size, larger than now, of a volume that is in use
+	// or not. Success is the beginning: the volume is in status extending for a
+	// while, and back in its status with the old size when the cloud gave it up,
+	// or error_extending. ErrConflict when its present status does not allow it.
+	Extend(ctx context.Context, id string, sizeGiB int) error
+	// Complaint is why the cloud has just given up its background work on a
+	// volume, v being a fresh answer; "" when it does not say or cannot be asked.
+	Complaint(ctx context.Context, v Volume) string
+}
+
 // HostIdentity is what this host tells the cloud about itself.
 type HostIdentity struct {
 	Name       string         // unique and stable; the holder's name in messages
@@ -136,6 +148,9 @@ type Filesystems interface {
 	// Mount checks (fsck), mounts, grows to the device's size and shows Subdir
 	// at Target. Repeatable; a stale layer at Target is removed, never stacked on.
 	Mount(ctx context.Context, src connector.Source, spec connector.MountSpec) error
+	// Grow lets the filesystem of src, which is mounted at target, have the whole
+	// device while it is in use. Repeatable.
+	Grow(ctx context.Context, src connector.Source, target string) error
 	// Unmount takes Target and Staging away, never lazily. ErrBusy when in use.
 	// Not mounted is success.
 	Unmount(ctx context.Context, target, staging string) error

@@ -27,6 +27,9 @@ func (s *Service) Run(ctx context.Context) {
 func (s *Service) reconcile() {
 	for _, h := range s.allHandles() {
 		shown := h.view.Load()
+		if shown.growing > 0 {
+			s.work.Go(func() { s.finishGrowth(h) })
+		}
 		switch {
 		case h.recovered || len(shown.users) > 0:
 		case shown.step == StepMounted, shown.step == StepConnected:

@@ -92,7 +92,10 @@ type Record struct {
 	// Pristine: under this attachment nobody but this host ever had the volume.
 	Pristine bool `json:"pristine,omitempty"`
 	// Fresh: a filesystem was made here and was not mounted yet.
-	Fresh     bool   `json:"fresh,omitempty"`
+	Fresh bool `json:"fresh,omitempty"`
+	// Grow is the size, GiB, that was ordered while attached here and that cloud,
+	// device and filesystem may not all have yet.
+	Grow      int    `json:"grow,omitempty"`
 	Target    string `json:"target,omitempty"`
 	LastError string `json:"last_error,omitempty"`
 }
@@ -116,5 +119,5 @@ func (r *Record) connection() connector.Connection {
 func (r *Record) forgetAttachment() {
 	r.Attachment, r.Reserving, r.ExposedTo = "", time.Time{}, ""
 	r.Connection, r.Source, r.Completed = nil, nil, false
-	r.Target, r.Pristine = "", false
+	r.Target, r.Pristine, r.Grow = "", false, 0
 }

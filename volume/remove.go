@@ -121,6 +121,9 @@ func (s *Service) policy(v Volume) string {
 // free detaches the volume from this host. Users that no process backs any
 // more are leaked (Docker was killed) and do not count; live ones do.
 func (s *Service) free(ctx context.Context, h *handle) error {
+	if h.grows() {
+		return Errorf(ErrConflict, "%s is just being grown: repeat the command when fuxi status no longer shows it", h.rec.Volume.Name)
+	}
 	if len(h.rec.Users) > 0 {
 		holders, err := s.holders(ctx, h)
 		if err != nil {

@@ -114,6 +114,36 @@ func TestFormat(t *testing.T) {
 	}
 }
 
+func TestGrow(t *testing.T) {
+	svc := &cloudless{failures: map[string]error{"db": volume.Errorf(volume.ErrInUse, "db is attached to host node2")}}
+	socket := daemonOf(t, svc)
+	for _, c := range []struct {
+		args  string
+		grown volume.Grown
+		want  said
+	}{
+		{"grow web 2G", volume.Grown{Name: "web", WasGiB: 1, SizeGiB: 2, Reached: volume.ReachFilesystem},
+			said{0, "web has 2 GiB now, it had 1, and so has its filesystem\n", ""}},
+		{"grow web 2gib", volume.Grown{Name: "web", WasGiB: 2, SizeGiB: 2, Reached: volume.ReachFilesystem},
+			said{0, "web has 2 GiB, and so has its filesystem\n", ""}},
+		{"grow web 2", volume.Grown{Name: "web", WasGiB: 1, SizeGiB: 2, Reached: volume.ReachCloud},
+			said{0, "web has 2 GiB now, it had 1; the filesystem grows when it is mounted\n", ""}},
+		{"grow web 2", volume.Grown{Name: "web", WasGiB: 1, SizeGiB: 2, Reached: volume.ReachDevice},
+			said{0, "web has 2 GiB now, it had 1, and so has its device; the filesystem grows when it is mounted\n", ""}},
+		{"grow web 2", volume.Grown{Name: "web", WasGiB: 1, SizeGiB: 2, Reached: volume.ReachHidden},
+			said{0, "web has 2 GiB now, it had 1; this host sees the new size once it has given the volume back and mounts it again\n", ""}},
+		{"grow db 2", volume.Grown{}, said{5, "", "fuxi: db is attached to host node2\n"}},
+	} {
+		svc.grow, svc.grown = volume.GrowRequest{}, c.grown
+		if got := fuxiSays(t, at(socket, strings.Fields(c.args)...)...); got != c.want {
+			t.Errorf("%s: %+v", c.args, got)
+		}
+		if svc.grow.SizeGiB != 2 {
+			t.Errorf("%s: sent %+v", c.args, svc.grow)
+		}
+	}
+}
+
 func TestVersionsThatDiffer(t *testing.T) {
 	socket := daemonOf(t, &cloudless{status: volume.Status{Version: "0.9\x1b"}})
 	got := fuxiSays(t, at(socket, "ls", "-q")...)

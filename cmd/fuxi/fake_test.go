@@ -20,6 +20,8 @@ type cloudless struct {
 	failures map[string]error
 	options  map[string]string // of the last Create
 	format   volume.FormatRequest
+	grow     volume.GrowRequest
+	grown    volume.Grown
 }
 
 func (c *cloudless) Create(_ context.Context, name string, raw map[string]string) error {
@@ -32,6 +34,11 @@ func (c *cloudless) Remove(_ context.Context, name string) error { return c.fail
 func (c *cloudless) Format(_ context.Context, req volume.FormatRequest) error {
 	c.format = req
 	return c.failures[req.Name]
+}
+
+func (c *cloudless) Grow(_ context.Context, req volume.GrowRequest) (volume.Grown, error) {
+	c.grow = req
+	return c.grown, c.failures[req.Name]
 }
 
 func (c *cloudless) Get(_ context.Context, name string) (volume.Info, error) {

@@ -36,7 +36,7 @@ commands ask the one that runs on this host, as root.`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newServeCommand(), newLsCommand(), newInspectCommand(), newCreateCommand(), newRmCommand(),
-		newStatusCommand(), newFormatCommand(), newConfigCommand(), newVersionCommand(), newExitCodesTopic(),
+		newStatusCommand(), newGrowCommand(), newFormatCommand(), newConfigCommand(), newVersionCommand(), newExitCodesTopic(),
 	)
 	root.SetHelpCommand(newHelpCommand())
 	addCompletionCommand(root)

@@ -66,14 +66,17 @@ func (c *Connector) Connect(ctx context.Context, conn connector.Connection) (con
 
 // Find resolves the connection to its device, changing nothing.
 func (c *Connector) Find(ctx context.Context, conn connector.Connection) (connector.Source, error) {
-	src, err := c.find(ctx, conn)
+	src, err := c.find(ctx, conn, c.proveLoop)
 	if err != nil {
 		return connector.Source{}, fmt.Errorf("find %s: %w", conn.VolumeID, err)
 	}
 	return src, nil
 }
 
-func (c *Connector) find(ctx context.Context, conn connector.Connection) (connector.Source, error) {
+// proving is what is done with the loop device that was found.
+type proving func(conn connector.Connection, b *backing, loop host.Loop) (connector.Source, error)
+
+func (c *Connector) find(ctx context.Context, conn connector.Connection, prove proving) (connector.Source, error) {
 	if err := ctx.Err(); err != nil {
 		return connector.Source{}, context.Cause(ctx)
 	}
@@ -96,7 +99,7 @@ func (c *Connector) find(ctx context.Context, conn connector.Connection) (connec
 	if err != nil {
 		return connector.Source{}, err
 	}
-	return c.proveLoop(conn, b, loop)
+	return prove(conn, b, loop)
 }
 
 // Disconnect takes the volume's loop device away after proving it idle; a block

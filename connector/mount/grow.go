@@ -10,6 +10,7 @@ import (
 	mountutils "k8s.io/mount-utils"
 	"k8s.io/utils/exec"
 
+	"github.com/openstack/fuxi/connector"
 	"github.com/openstack/fuxi/connector/host"
 )
 
@@ -43,6 +44,51 @@ func (j *job) grow(ctx context.Context) error {
 		j.notice(ctx, fmt.Sprintf("%s has %d bytes but its %s stays at %d: %v", j.src.Device, size, j.sb.kind, j.sb.size, failed))
 	}
 	return nil
+}
+
+// Grow lets the filesystem of src, which is mounted at target, have the whole
+// device, while it is in use. target may show any directory of it: the kernel
+// grows a filesystem by whatever of it is open. Nothing left to do is success.
+//
+// An ext4 needs CAP_SYS_RESOURCE for that (the kernel's fs/ext4/resize.c); the
+// error says so, and the data are served on, at the old size.
+func (m *Mounter) Grow(ctx context.Context, src connector.Source, target string) error {
+	shown, err := m.shownAt(src, target)
+	if err != nil {
+		return err
+	}
+	resizer := mountutils.NewResizeFs(runnerExec{ctx: ctx, host: m.host})
+	_, err = resizer.Resize(src.Device, target)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case strings.HasPrefix(shown.FSType, "ext") && strings.Contains(err.Error(), "Permission denied"):
+		return fmt.Errorf("the kernel does not let fuxi grow a mounted %s, which needs the capability CAP_SYS_RESOURCE "+
+			"and a filesystem without recorded errors: give fuxi the capability, or stop what uses the volume: it is grown before the next mount (%w)", shown.FSType, err)
+	}
+	return fmt.Errorf("the %s at %s cannot be grown: %w", shown.FSType, target, err)
+}
+
+// shownAt proves that target shows src's filesystem, alone and writable: the
+// tools take whatever is mounted there.
+func (m *Mounter) shownAt(src connector.Source, target string) (host.Mount, error) {
+	number, err := m.host.DeviceNumber(src.Device)
+	if err != nil {
+		return host.Mount{}, err
+	}
+	layers, err := m.host.MountsAt(target)
+	if err != nil {
+		return host.Mount{}, err
+	}
+	if len(layers) != 1 || !m.host.IsOn(layers[0], number) {
+		return host.Mount{}, fmt.Errorf("%s does not show %s, and nothing else: %+v: %w", target, src.Device, layers, connector.ErrUnsafe)
+	}
+	if layers[0].ReadOnly() {
+		return host.Mount{}, fmt.Errorf("the filesystem at %s is mounted read-only and cannot be grown: stop what uses it: %w", target, connector.ErrUnsupported)
+	}
+	return layers[0], nil
 }
 
 // growUnmounted grows an ext filesystem that the kernel would not grow while it

@@ -20,6 +20,7 @@ type Service interface {
 	Infos(ctx context.Context) ([]volume.Info, error)
 	Status(ctx context.Context) (volume.Status, error)
 	Format(ctx context.Context, req volume.FormatRequest) error
+	Grow(ctx context.Context, req volume.GrowRequest) (volume.Grown, error)
 }
 
 const (
@@ -30,6 +31,7 @@ const (
 	pathCreate  = "/v1/create"
 	pathRemove  = "/v1/remove"
 	pathFormat  = "/v1/format"
+	pathGrow    = "/v1/grow"
 )
 
 // versionReply answers pathVersion.

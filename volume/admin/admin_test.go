@@ -61,6 +61,11 @@ func TestOrdersArrive(t *testing.T) {
 	if !reflect.DeepEqual(svc.created["v"], raw) || !reflect.DeepEqual(svc.removed, []string{"w"}) || !reflect.DeepEqual(svc.formats, []volume.FormatRequest{req}) {
 		t.Errorf("%v %v %v", svc.created, svc.removed, svc.formats)
 	}
+	grow := volume.GrowRequest{Name: "v", SizeGiB: 7}
+	want := volume.Grown{Name: "v", ID: "id", WasGiB: 1, SizeGiB: 7, Reached: volume.ReachFilesystem}
+	if grown, err := c.Grow(t.Context(), grow); err != nil || grown != want || !reflect.DeepEqual(svc.grows, []volume.GrowRequest{grow}) {
+		t.Errorf("Grow: %+v, %v; arrived %v", grown, err, svc.grows)
+	}
 	if infos, err := c.Infos(t.Context()); err != nil || infos == nil {
 		t.Errorf("no volumes are an empty list, got %v, %v", infos, err)
 	}

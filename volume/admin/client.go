@@ -67,6 +67,14 @@ func (c *Client) Format(ctx context.Context, req volume.FormatRequest) error {
 	return c.order(ctx, pathFormat, req)
 }
 
+// Grow makes a volume larger. When ctx ends first the daemon goes on, and the
+// same order waits for it.
+func (c *Client) Grow(ctx context.Context, req volume.GrowRequest) (volume.Grown, error) {
+	var grown volume.Grown
+	err := c.post(ctx, pathGrow, req, &grown)
+	return grown, err
+}
+
 // Get tells about one volume.
 func (c *Client) Get(ctx context.Context, name string) (volume.Info, error) {
 	return fetch[volume.Info](ctx, c, pathVolume+"?name="+url.QueryEscape(name))
@@ -83,11 +91,15 @@ func (c *Client) Status(ctx context.Context) (volume.Status, error) {
 }
 
 func (c *Client) order(ctx context.Context, path string, req any) error {
+	return c.post(ctx, path, req, &struct{}{})
+}
+
+func (c *Client) post(ctx context.Context, path string, req, reply any) error {
 	body, err := json.Marshal(req)
 	if err != nil {
 		return err
 	}
-	return c.call(ctx, http.MethodPost, path, body, &struct{}{})
+	return c.call(ctx, http.MethodPost, path, body, reply)
 }
 
 // fetch asks for something that the daemon has at hand.

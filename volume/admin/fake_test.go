@@ -26,6 +26,7 @@ type script struct {
 	created map[string]map[string]string
 	removed []string
 	formats []volume.FormatRequest
+	grows   []volume.GrowRequest
 	left    error
 }
 
@@ -59,6 +60,13 @@ func (s *script) Format(_ context.Context, req volume.FormatRequest) error {
 	defer s.mu.Unlock()
 	s.formats = append(s.formats, req)
 	return s.err
+}
+
+func (s *script) Grow(_ context.Context, req volume.GrowRequest) (volume.Grown, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grows = append(s.grows, req)
+	return volume.Grown{Name: req.Name, ID: "id", WasGiB: 1, SizeGiB: req.SizeGiB, Reached: volume.ReachFilesystem}, s.err
 }
 
 func (s *script) Get(_ context.Context, name string) (volume.Info, error) {

@@ -41,13 +41,16 @@ func Handler(svc Service, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET "+pathVolume, look(func(ctx context.Context, r *http.Request) (volume.Info, error) {
 		return svc.Get(ctx, r.URL.Query().Get("name"))
 	}))
-	mux.HandleFunc("POST "+pathCreate, act(s, "create", func(ctx context.Context, req createRequest) error {
-		return svc.Create(ctx, req.Name, req.Options)
+	mux.HandleFunc("POST "+pathCreate, act(s, "create", func(ctx context.Context, req createRequest) (done, error) {
+		return done{}, svc.Create(ctx, req.Name, req.Options)
 	}))
-	mux.HandleFunc("POST "+pathRemove, act(s, "remove", func(ctx context.Context, req removeRequest) error {
-		return svc.Remove(ctx, req.Name)
+	mux.HandleFunc("POST "+pathRemove, act(s, "remove", func(ctx context.Context, req removeRequest) (done, error) {
+		return done{}, svc.Remove(ctx, req.Name)
 	}))
-	mux.HandleFunc("POST "+pathFormat, act(s, "format", svc.Format))
+	mux.HandleFunc("POST "+pathFormat, act(s, "format", func(ctx context.Context, req volume.FormatRequest) (done, error) {
+		return done{}, svc.Format(ctx, req)
+	}))
+	mux.HandleFunc("POST "+pathGrow, act(s, "grow", svc.Grow))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, volume.Errorf(volume.ErrInvalid, "this fuxi does not know %s %s: is the command newer than the daemon?", r.Method, r.URL.Path))
 	})
@@ -89,12 +92,15 @@ func look[T any](do func(context.Context, *http.Request) (T, error)) http.Handle
 
 // order is the body of a call that changes something.
 type order interface {
-	createRequest | removeRequest | volume.FormatRequest
+	createRequest | removeRequest | volume.FormatRequest | volume.GrowRequest
 }
+
+// done answers an order of which there is nothing to tell.
+type done struct{}
 
 // act makes a handler of a call that changes something. It has no time limit
 // of its own: the Service has one, and a caller who leaves ends the waiting.
-func act[T order](s *server, operation string, do func(context.Context, T) error) http.HandlerFunc {
+func act[T order, R any](s *server, operation string, do func(context.Context, T) (R, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var req T
 		if err := readBody(w, r, &req); err != nil {
@@ -105,7 +111,7 @@ func act[T order](s *server, operation string, do func(context.Context, T) error
 		attrs := append([]slog.Attr{slog.String("operation", operation)}, about(req)...)
 		attrs = append(attrs, peerOf(r.Context()).attrs()...)
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "an operator ordered", attrs...)
-		err := do(r.Context(), req)
+		reply, err := do(r.Context(), req)
 		attrs = append(attrs, slog.Duration("took", time.Since(started)))
 		if err != nil {
 			s.log.LogAttrs(r.Context(), slog.LevelWarn, "an operator's order failed", append(attrs, slog.String("error", err.Error()))...)
@@ -113,7 +119,7 @@ func act[T order](s *server, operation string, do func(context.Context, T) error
 			return
 		}
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "an operator's order is done", attrs...)
-		send(w, http.StatusOK, struct{}{})
+		send(w, http.StatusOK, reply)
 	}
 }
 
@@ -127,6 +133,8 @@ func about(req any) []slog.Attr {
 		return []slog.Attr{slog.String("volume", req.Name)}
 	case volume.FormatRequest:
 		return []slog.Attr{slog.String("volume", req.Name), slog.String("id", req.ID), slog.Bool("erase", req.Erase), slog.String("fstype", req.FSType)}
+	case volume.GrowRequest:
+		return []slog.Attr{slog.String("volume", req.Name), slog.Int("size_gib", req.SizeGiB)}
 	}
 	return nil
 }
