@@ -136,8 +136,8 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 func (s *Service) statusOf(h *handle, st *Status) {
 	shown := h.view.Load()
 	busy := cmp.Or(h.lock.owner.Load(), h.growth.owner.Load())
-	if !shown.attached && shown.target == "" && shown.step == StepIdle && shown.lastError == "" && busy == nil {
-		return
+	if !shown.attached && shown.target == "" && shown.step == StepIdle && busy == nil {
+		return // what failed last and was undone is told by inspect
 	}
 	v, ok := s.registry.get(h.key)
 	if !ok {

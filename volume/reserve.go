@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/openstack/fuxi/trace"
 )
 
 // reserve claims the volume for this host: announce, ask, learn the id. When
@@ -168,6 +170,7 @@ func pause(ctx context.Context, try int) error {
 	}
 	d = min(d, 2*time.Second)
 	d = d/2 + rand.N(d)
+	defer trace.Cross(ctx, trace.Wait, "a pause before asking again")()
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
