@@ -118,12 +118,32 @@ func describeHost(host volume.HostIdentity) map[string]any {
 	return c
 }
 
-// exposeError: another host is connected to a volume that allows only one.
+// exposeError: another host is connected to a volume that allows only one, or
+// the volume is in an error status. Cinder says so with 500, as if it had failed
+// half way, but before it changed anything.
 func exposeError(err error) error {
-	if r := openstack.RefusalOf(err); r != nil && r.Status == http.StatusConflict && strings.Contains(r.Message, "duplicate connectors") {
-		return openstack.As(volume.ErrInUse, err)
+	r := openstack.RefusalOf(err)
+	if r == nil || r.Status != http.StatusInternalServerError && r.Status != http.StatusConflict {
+		return err
+	}
+	switch {
+	case strings.Contains(r.Message, "duplicate connectors"):
+		return refused(volume.ErrInUse, err)
+	case strings.Contains(r.Message, "error state"):
+		return refused(volume.ErrConflict, err)
 	}
 	return err
+}
+
+// refused gives err another kind and takes from it the doubt whether the cloud
+// did what it was asked for.
+func refused(kind, err error) error {
+	changed := openstack.As(kind, err)
+	var e *volume.Error
+	if errors.As(changed, &e) {
+		e.Ambiguous = false
+	}
+	return changed
 }
 
 // Complete marks the attachment as attached and the volume as in-use.

@@ -124,6 +124,30 @@ func TestReserveOutcomes(t *testing.T) {
 	}
 }
 
+// TestExposeRefused: what Cinder refuses with 500 is no failure of its own.
+func TestExposeRefused(t *testing.T) {
+	c := start(t, simulator.Options{})
+	v := c.made("db", nil)
+	id, err := c.Reserve(t.Context(), v.ID, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expose := func(kind error) {
+		t.Helper()
+		_, err := c.Expose(t.Context(), v, id, c.host("node-1"))
+		if !errors.Is(err, kind) || volume.IsAmbiguous(err) != (kind == volume.ErrUnavailable) {
+			t.Errorf("%v, ambiguous %t; want %v", err, volume.IsAmbiguous(err), kind)
+		}
+	}
+	c.fault("PUT", "^/attachments/", "status", `{"status":500,"message":"Unable to update the attachment."}`)
+	expose(volume.ErrUnavailable)
+	c.fault("PUT", "^/attachments/", "status",
+		`{"status":500,"message":"Unable to update attachment.(Invalid volume: duplicate connectors detected on volume v)."}`)
+	expose(volume.ErrInUse)
+	c.admin("POST", "volumes/"+v.ID, `{"status": "error"}`)
+	expose(volume.ErrConflict)
+}
+
 func TestTokenExpiresBetweenSteps(t *testing.T) {
 	c := start(t, simulator.Options{})
 	v := c.made("db", nil)

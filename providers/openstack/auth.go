@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -201,6 +202,10 @@ func (s *Session) heldBack(creds *credentials) error {
 	return nil
 }
 
+// deletedCredential tells Keystone's answer to an application credential that it
+// does not have (any more) from that of an address where no Keystone is.
+func deletedCredential(r *Refusal) bool { return strings.Contains(r.Message, "Application Credential") }
+
 // refuse describes a failed authentication and remembers wrong credentials.
 func (s *Session) refuse(creds *credentials, err error) error {
 	what := fmt.Sprintf("authenticating with cloud %q as %s at %s", s.cfg.Name, creds.who(), creds.auth.IdentityEndpoint)
@@ -209,7 +214,7 @@ func (s *Session) refuse(creds *credentials, err error) error {
 		return volume.Errorf(volume.ErrUnavailable, "%s: %s", what, creds.scrub(reason(err)))
 	}
 	r.Message = creds.scrub(r.Message)
-	if r.Status >= 500 || r.Status == http.StatusTooManyRequests || r.Status == http.StatusNotFound {
+	if r.Status >= 500 || r.Status == http.StatusTooManyRequests || r.Status == http.StatusNotFound && !deletedCredential(r) {
 		return volume.Errorf(volume.ErrUnavailable, "%s: %w", what, r)
 	}
 	e := volume.Errorf(volume.ErrUnavailable, "%s: %w: correct %s; they are tried again by themselves", what, r, creds.origin)

@@ -83,6 +83,22 @@ func TestWrongPasswordIsNotStormed(t *testing.T) {
 	}
 }
 
+// TestDeletedCredentialIsNotStormed: Keystone answers 404 about an application
+// credential that was deleted, as it does where it is not at all.
+func TestDeletedCredentialIsNotStormed(t *testing.T) {
+	f := newFake(t, nothing)
+	f.with(func() { f.down, f.says = 404, "Could not find Application Credential: 0123." })
+	s := f.session()
+	for _, err := range together(20, func() error { return get(t.Context(), s) }) {
+		if !errors.Is(err, volume.ErrUnavailable) || !strings.Contains(err.Error(), "correct "+f.cloudsFile()) {
+			t.Errorf("%v", err)
+		}
+	}
+	if f.count() != 1 {
+		t.Errorf("Keystone was asked %d times", f.count())
+	}
+}
+
 // D3: a new password in clouds.yaml works without a restart; a file that is
 // half written does no harm.
 func TestNewCredentialsWithoutRestart(t *testing.T) {

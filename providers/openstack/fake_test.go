@@ -2,6 +2,7 @@ package openstack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,6 +36,7 @@ type fake struct {
 	tokens   int           // issued so far; the newest is token-<tokens>
 	asked    int           // requests to Keystone
 	down     int           // status of Keystone, 0 is well
+	says     string        // its words when it is not
 	logs     bytes.Buffer
 }
 
@@ -70,7 +72,7 @@ func (f *fake) issue(w http.ResponseWriter, r *http.Request) {
 	_, _ = body.ReadFrom(r.Body)
 	switch {
 	case f.down != 0:
-		fault(w, f.down, "error", "keystone is ill")
+		fault(w, f.down, "error", cmp.Or(f.says, "keystone is ill"))
 		return
 	case !strings.Contains(body.String(), `"`+f.password+`"`):
 		fault(w, 401, "error", "The request you have made requires authentication: "+body.String())
