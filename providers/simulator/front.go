@@ -21,17 +21,18 @@ const cinderRoot = "/v3/{project}/"
 // counted, delayed and, if so ordered, mistreated.
 type front struct {
 	cloud    *Cloud
+	cinder   *cinder.API
 	services *http.ServeMux
 	admin    *http.ServeMux
 }
 
 func (c *Cloud) routes(api *cinder.API) http.Handler {
-	f := &front{cloud: c, services: http.NewServeMux(), admin: http.NewServeMux()}
+	f := &front{cloud: c, cinder: api, services: http.NewServeMux(), admin: http.NewServeMux()}
 	c.keystone.Routes(f.services)
 	api.Routes(f.services)
 	f.services.HandleFunc("GET /{$}", versions)
-	f.services.HandleFunc("GET /v3", version)
-	f.services.HandleFunc("GET /v3/{$}", version)
+	f.services.HandleFunc("GET /v3", f.version)
+	f.services.HandleFunc("GET /v3/{$}", f.version)
 	c.adminRoutes(f.admin)
 	return f
 }
@@ -94,11 +95,10 @@ func (f *front) suffer(w http.ResponseWriter, r *http.Request, act faults.Action
 	}
 }
 
-// work gives the request to its service; an unknown address is not found in the
-// form of either.
+// work gives the request to its service.
 func (f *front) work(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := f.services.Handler(r); pattern == "" {
-		cinder.Fail(w, http.StatusNotFound, "The resource could not be found.", -1)
+		f.cinder.NotFound(w, r)
 		return
 	}
 	f.services.ServeHTTP(w, r)
@@ -174,13 +174,16 @@ func versions(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// version answers for both services, which share the address: Identity's
-// document has a version, Block Storage's a list of versions.
-func version(w http.ResponseWriter, r *http.Request) {
-	reply(w, http.StatusOK, map[string]any{
-		"version":  keystone.Version(r),
-		"versions": []any{cinder.Version(r)},
-	})
+// version answers for both services, which share the address: who has a token
+// gets Block Storage's document, which nobody gets without one from a real cloud,
+// and who has none gets Identity's.
+func (f *front) version(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Auth-Token") != "" {
+		f.cinder.Document(w, r)
+		return
+	}
+	w.Header().Set("Vary", "X-Auth-Token")
+	reply(w, http.StatusOK, map[string]any{"version": keystone.Version(r)})
 }
 
 func reply(w http.ResponseWriter, status int, body any) {

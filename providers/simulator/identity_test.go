@@ -94,8 +94,8 @@ func TestIsolation(t *testing.T) {
 	other.want(404, "GET", "/volumes/"+id, nil)
 	other.want(404, "DELETE", "/volumes/"+id, nil)
 	other.want(404, "POST", "/volumes/"+id+"/metadata", object{"metadata": object{"a": "b"}})
-	other.want(404, "GET", "/attachments/"+attachment, nil)
-	other.want(404, "DELETE", "/attachments/"+attachment, nil)
+	other.want(200, "GET", "/attachments/"+attachment, nil) // as in Cinder, which asks only for the id
+	other.want(403, "DELETE", "/attachments/"+attachment, nil)
 	other.want(404, "POST", "/attachments", object{"attachment": object{"volume_uuid": id}})
 	other.want(404, "GET", "/volumes?marker="+id, nil)
 	for _, path := range []string{"/volumes", "/volumes?name=mine", "/volumes?all_tenants=1"} {

@@ -66,7 +66,7 @@ func TestCreateRefusals(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no size":          {object{"name": "x"}, 400, "must be an integer"},
+		"no size":          {object{"name": "x"}, 400, "malformed or otherwise incorrect"},
 		"size 0":           {object{"size": 0}, 400, "size"},
 		"size 1.5":         {object{"size": 1.5}, 400, "size"},
 		"size text":        {object{"size": "big"}, 400, "size"},
@@ -83,7 +83,7 @@ func TestCreateRefusals(t *testing.T) {
 		"name length":      {object{"size": 1, "name": strings.Repeat("n", 256)}, 400, "255"},
 		"gigabytes":        {object{"size": 9}, 413, "VolumeSizeExceedsAvailableQuota"},
 		"image":            {object{"size": 1, "imageRef": "x"}, 400, "image"},
-		"not an object":    {"x", 400, "required property"},
+		"not an object":    {"x", 400, "not of type 'object'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := u.do("POST", "/volumes", object{"volume": c.volume})

@@ -2,6 +2,7 @@ package block
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -93,8 +94,11 @@ func (b *Service) sameInstance(v *Volume, instance *string) bool {
 // asks for no particular state before.
 func (b *Service) Complete(c Caller, id string) error {
 	return b.update(func() error {
-		a, err := b.attachment(c, id)
+		a, err := b.attachment(id)
 		if err != nil {
+			return err
+		}
+		if _, err := b.volume(c, a.VolumeID); err != nil {
 			return err
 		}
 		done := *a
@@ -111,14 +115,18 @@ func (b *Service) Complete(c Caller, id string) error {
 // Release deletes an attachment and returns those the volume has left. The
 // volume's status is recomputed from them.
 //
-// Simplified: where Cinder asks Nova about a connected attachment of a server,
-// the deletion is allowed, which is Cinder's answer when Nova does not know it.
+// About a connected attachment of a server Cinder asks Nova first; there is no
+// Nova here, and then it fails.
 func (b *Service) Release(c Caller, id string) ([]*Attachment, error) {
 	var left []*Attachment
 	err := b.update(func() error {
-		a, err := b.attachment(c, id)
+		a, err := b.ownAttachment(c, id, "volume:attachment_delete")
 		if err != nil {
 			return err
+		}
+		if a.Instance != nil && len(a.Connection) > 0 {
+			return Refuse(http.StatusInternalServerError,
+				"The server has either erred or is incapable of performing the requested operation.")
 		}
 		b.attachments.Delete(id)
 		left = b.attachmentsOf(a.VolumeID)
@@ -134,8 +142,7 @@ func (b *Service) Release(c Caller, id string) ([]*Attachment, error) {
 }
 
 // recompute derives a volume's status from its attachments: the one furthest
-// on counts, those in error do not. The time of change does not tick: Cinder
-// takes care to keep it, so a list of what changed since misses a detach.
+// on counts, those in error do not.
 func (v *Volume) recompute(attachments []*Attachment) {
 	v.AttachStatus = Detached
 	for _, status := range []string{Attached, Attaching, "detaching", Reserved} {
@@ -144,7 +151,7 @@ func (v *Volume) recompute(attachments []*Attachment) {
 			break
 		}
 	}
-	v.Stuck = false
+	v.Stuck, v.Updated = false, now()
 	switch v.AttachStatus {
 	case Attached:
 		v.Status = InUse
@@ -155,19 +162,29 @@ func (v *Volume) recompute(attachments []*Attachment) {
 	}
 }
 
-// Attachment returns an attachment the caller may see; others are not found.
-func (b *Service) Attachment(c Caller, id string) (*Attachment, error) {
+// Attachment returns an attachment. Like Cinder it shows one to whoever knows its
+// id, of whatever project.
+func (b *Service) Attachment(id string) (*Attachment, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return b.attachment(c, id)
+	return b.attachment(id)
 }
 
-func (b *Service) attachment(c Caller, id string) (*Attachment, error) {
+func (b *Service) attachment(id string) (*Attachment, error) {
 	a := b.attachments.Get(id)
-	if a == nil || !c.Admin && a.Project != c.Project {
+	if a == nil {
 		return nil, noAttachment(id)
 	}
 	return a, nil
+}
+
+// ownAttachment is an attachment that the caller may change.
+func (b *Service) ownAttachment(c Caller, id, rule string) (*Attachment, error) {
+	a, err := b.attachment(id)
+	if err == nil && !c.Admin && a.Project != c.Project {
+		return nil, forbidden(rule)
+	}
+	return a, err
 }
 
 // Attachments returns the attachments of one volume, or of all when volumeID is

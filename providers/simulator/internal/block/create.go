@@ -81,6 +81,9 @@ func askedType(key *string) (*Type, error) {
 	}
 	kind := FindType(*key)
 	if kind == nil {
+		if uuid.Validate(*key) == nil {
+			return nil, Refuse(http.StatusNotFound, "Volume type %s could not be found.", *key)
+		}
 		return nil, Refuse(http.StatusNotFound, "Volume type with name %s could not be found.", *key)
 	}
 	return kind, nil
@@ -128,7 +131,8 @@ func (s source) pickSize(asked int) (int, error) {
 		asked = s.size
 	}
 	if asked <= 0 {
-		return 0, InvalidInput("Volume size 'None' must be an integer and greater than 0")
+		return 0, Refuse(http.StatusBadRequest,
+			"The server could not comply with the request since it is either malformed or otherwise incorrect.")
 	}
 	if asked >= s.size {
 		return asked, nil

@@ -30,8 +30,14 @@ func invalidVolume(format string, args ...any) error {
 	return Refuse(http.StatusBadRequest, "Invalid volume: "+format, args...)
 }
 
-func conflict(format string, args ...any) error {
-	return Refuse(http.StatusConflict, "Resource conflict: "+format, args...)
+// notUpdated is how Cinder refuses to connect an attachment: as if it had failed
+// itself.
+func notUpdated(format string, args ...any) error {
+	return Refuse(http.StatusInternalServerError, "Unable to update attachment.(Invalid volume: "+format+").", args...)
+}
+
+func forbidden(rule string) error {
+	return Refuse(http.StatusForbidden, "Policy doesn't allow %s to be performed.", rule)
 }
 
 func noVolume(id string) error {

@@ -13,7 +13,7 @@ import (
 func (b *Service) Expose(c Caller, id string, connector map[string]any) (*Attachment, error) {
 	var shown *Attachment
 	err := b.update(func() error {
-		a, err := b.attachment(c, id)
+		a, err := b.ownAttachment(c, id, "volume:attachment_update")
 		if err != nil {
 			return err
 		}
@@ -45,13 +45,13 @@ func (b *Service) Expose(c Caller, id string, connector map[string]any) (*Attach
 func (b *Service) exposable(a *Attachment) (*Volume, error) {
 	v := b.volumes.Get(a.VolumeID)
 	if v.inError() {
-		return nil, conflict("Volume attachments can not be updated if the volume is in an error state. "+
+		return nil, notUpdated("Volume attachments can not be updated if the volume is in an error state. "+
 			"The Volume %s currently has a status of: %s ", v.ID, v.Status)
 	}
 	all := b.attachmentsOf(v.ID)
 	connected := slices.ContainsFunc(all, func(a *Attachment) bool { return len(a.Connection) > 0 })
 	if len(all) > 1 && !v.Multiattach && connected {
-		return nil, conflict("duplicate connectors detected on volume %s", v.ID)
+		return nil, notUpdated("duplicate connectors detected on volume %s", v.ID)
 	}
 	return v, nil
 }

@@ -127,7 +127,7 @@ type Caller struct {
 // default one. Their ids are fixed.
 func Types() []Type {
 	return []Type{
-		{ID: "5d8a3c1e-0000-4000-8000-000000000001", Name: "standard", Description: "one host at a time, blank when new"},
+		{ID: "5d8a3c1e-0000-4000-8000-000000000001", Name: "standard"}, // one host at a time, blank when new,
 		{ID: "5d8a3c1e-0000-4000-8000-000000000002", Name: "__DEFAULT__", Description: "Default Volume Type"},
 		{ID: "5d8a3c1e-0000-4000-8000-000000000003", Name: "multi", Description: "several hosts at once", Multiattach: true},
 		{ID: "5d8a3c1e-0000-4000-8000-000000000004", Name: "unzeroed", Description: "new volumes hold what their blocks held before", Unzeroed: true},

@@ -53,6 +53,9 @@ func snapshotable(v *Volume, inUseToo bool) error {
 	if v.Status == Failed {
 		return invalidVolume("The snapshot cannot be created when the volume is in error status.")
 	}
+	if v.Status == "maintenance" {
+		return invalidVolume("The snapshot cannot be created when the volume is in maintenance mode.")
+	}
 	from := []string{Available}
 	if inUseToo {
 		from = append(from, InUse)

@@ -1,7 +1,11 @@
 package cinder
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/openstack/fuxi/providers/simulator/internal/block"
 )
@@ -20,7 +24,16 @@ func (a *API) volumeAction(c *call) (int, any, error) {
 			return do(c)
 		}
 	}
-	return 0, nil, block.Refuse(http.StatusBadRequest, "There is no such action: %s", show(c.body))
+	return 0, nil, c.noAction()
+}
+
+// noAction refuses a body that names no action we know.
+func (c *call) noAction() error {
+	for _, name := range slices.Sorted(maps.Keys(c.body)) {
+		return block.Refuse(http.StatusBadRequest,
+			"There is no such action: %s. Verify the request body and Content-Type header and try again.", name)
+	}
+	return block.Refuse(http.StatusBadRequest, "Malformed request body")
 }
 
 func (a *API) extend(c *call) (int, any, error) {
@@ -33,19 +46,34 @@ func (a *API) extend(c *call) (int, any, error) {
 }
 
 // resettable are the statuses an administrator may name.
-func resettable() rule {
-	return oneOf("creating", "available", "deleting", "error", "error_deleting", "error_managing",
+func resettable() []string {
+	return []string{"creating", "available", "deleting", "error", "error_deleting", "error_managing",
 		"managing", "attaching", "in-use", "detaching", "maintenance", "restoring-backup",
 		"error_restoring", "reserved", "awaiting-transfer", "backing-up", "error_backing-up",
-		"error_extending", "downloading", "uploading", "retyping", "extending")
+		"error_extending", "downloading", "uploading", "retyping", "extending"}
+}
+
+// oneOf refuses a status that is none of those allowed, in any case of letters.
+func oneOf(what string, status *string, allowed ...string) error {
+	if status == nil || slices.Contains(allowed, strings.ToLower(*status)) {
+		return nil
+	}
+	return block.Refuse(http.StatusBadRequest, "%s: %s is invalid, valid statuses are: ('%s').",
+		what, *status, strings.Join(allowed, "', '"))
 }
 
 func (a *API) resetStatus(c *call) (int, any, error) {
 	object, err := c.object("os-reset_status", nil, rules{
-		"status":           orNull(resettable()),
-		"attach_status":    orNull(oneOf(block.Attached, block.Detached)),
+		"status":           orNull(isText),
+		"attach_status":    orNull(isText),
 		"migration_status": orNull(isText),
 	}, false)
+	if err != nil {
+		return 0, nil, err
+	}
+	status, attach := text(object, "status"), text(object, "attach_status")
+	err = cmp.Or(oneOf("Volume status", status, resettable()...),
+		oneOf("Volume attach status", attach, block.Attached, block.Detached))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -55,7 +83,6 @@ func (a *API) resetStatus(c *call) (int, any, error) {
 	if err := c.adminOnly("volume_extension:volume_admin_actions:reset_status"); err != nil {
 		return 0, nil, err
 	}
-	status, attach := text(object, "status"), text(object, "attach_status")
 	if status == nil && attach == nil && text(object, "migration_status") == nil {
 		return 0, nil, block.Refuse(http.StatusBadRequest,
 			"Must specify 'status', 'attach_status' or 'migration_status' for update.")

@@ -35,7 +35,10 @@ type call struct {
 	r       *http.Request
 	caller  block.Caller
 	version version
+	bare    bool   // the answer is made by hand in Cinder, without what others get
+	shown   string // the version an answer bears; "" for none
 	body    map[string]any
+	list    []any // a body that is a list, which no operation takes
 }
 
 // handler does the work of one operation and returns the status and body of the
@@ -75,7 +78,7 @@ func (a *API) handlers() map[string]handler {
 		"DELETE" + p + "/attachments/{id}":            a.deleteAttachment,
 		"POST" + p + "/attachments/{id}/action":       a.attachmentAction,
 		"GET" + p + "/snapshots":                      a.listSnapshots,
-		"GET" + p + "/snapshots/detail":               a.listSnapshots,
+		"GET" + p + "/snapshots/detail":               a.detailSnapshots,
 		"POST" + p + "/snapshots":                     a.createSnapshot,
 		"GET" + p + "/snapshots/{id}":                 a.showSnapshot,
 		"DELETE" + p + "/snapshots/{id}":              a.deleteSnapshot,
@@ -114,7 +117,7 @@ func (a *API) admit(c *call) error {
 	c.caller = block.Caller{
 		Project: token.ProjectID, User: user.ID, Admin: user.IsAdmin(), Stick: stickOf(c.r.Context()),
 	}
-	if c.version, err = versionOf(c.r.Header); err != nil {
+	if c.version, c.shown, err = versionOf(c.r.Header); err != nil {
 		return err
 	}
 	if err := c.readBody(); err != nil {
@@ -136,7 +139,12 @@ func (c *call) readBody() error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	if dec.Decode(&c.body) != nil || c.body == nil {
+	var body any
+	if dec.Decode(&body) == nil {
+		c.body, _ = body.(map[string]any)
+		c.list, _ = body.([]any)
+	}
+	if c.body == nil && c.list == nil {
 		return block.Refuse(http.StatusBadRequest, "Malformed request body")
 	}
 	return nil
@@ -163,22 +171,27 @@ func (c *call) adminOnly(rule string) error {
 }
 
 func answer(c *call, status int, body any) {
-	c.version.mark(c.w.Header())
+	c.mark()
 	if body == nil {
 		c.w.WriteHeader(status)
 		return
 	}
-	c.w.Header().Set("Content-Type", "application/json")
+	kind := "application/json"
+	if c.bare {
+		kind = "text/html; charset=UTF-8"
+	}
+	c.w.Header().Set("Content-Type", kind)
 	c.w.WriteHeader(status)
 	_ = json.NewEncoder(c.w).Encode(body) // a client that left is not our concern
 }
 
 func fail(c *call, err error) {
+	c.bare = false
 	if errors.Is(err, keystone.ErrUnauthorized) {
 		keystone.Refuse(c.w, c.r)
 		return
 	}
-	c.version.mark(c.w.Header())
+	c.mark()
 	var refusal *block.Error
 	if errors.As(err, &refusal) {
 		Fail(c.w, refusal.Status, refusal.Message, -1)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/openstack/fuxi/providers/simulator/internal/block"
 )
@@ -63,7 +64,9 @@ func (a *API) createAttachment(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusOK, one("attachment", detail(made)), nil
+	shown := *made // as it was reserved, but with the connection
+	shown.Status, shown.AttachedTime = block.Reserved, time.Time{}
+	return http.StatusOK, one("attachment", detail(&shown)), nil
 }
 
 func (a *API) updateAttachment(c *call) (int, any, error) {
@@ -86,7 +89,7 @@ func (a *API) attachmentAction(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	if _, ok := c.body["os-complete"]; !ok || len(c.body) != 1 {
-		return 0, nil, block.Refuse(http.StatusBadRequest, "There is no such action: %s", show(c.body))
+		return 0, nil, c.noAction()
 	}
 	return http.StatusNoContent, nil, a.block.Complete(c.caller, c.id())
 }
@@ -106,7 +109,7 @@ func (a *API) showAttachment(c *call) (int, any, error) {
 	if err := c.need(withAttachments); err != nil {
 		return 0, nil, err
 	}
-	found, err := a.block.Attachment(c.caller, c.id())
+	found, err := a.block.Attachment(c.id())
 	if err != nil {
 		return 0, nil, err
 	}
@@ -145,14 +148,14 @@ func (a *API) attachments(c *call) ([]*block.Attachment, error) {
 	list := a.block.Attachments(c.caller, query.Has("all_tenants"), query.Get("volume_id"))
 	list = slices.DeleteFunc(list, func(x *block.Attachment) bool { return !attachmentMatches(x, query) })
 	return cut(list, page, func(x *block.Attachment) string { return x.ID },
-		func(id string) error { _, err := a.block.Attachment(c.caller, id); return err })
+		func(id string) error { _, err := a.block.Attachment(id); return err })
 }
 
+// attachmentMatches: status is a filter that Cinder accepts, but attachments have
+// no such column, so it finds nothing.
 func attachmentMatches(x *block.Attachment, query url.Values) bool {
-	for _, key := range []string{"status", "attach_status"} {
-		if query.Has(key) && query.Get(key) != x.Status {
-			return false
-		}
+	if query.Has("status") || query.Has("attach_status") && query.Get("attach_status") != x.Status {
+		return false
 	}
 	return !query.Has("instance_id") || x.Instance != nil && *x.Instance == query.Get("instance_id")
 }

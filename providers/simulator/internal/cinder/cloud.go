@@ -8,16 +8,23 @@ import (
 	"github.com/openstack/fuxi/providers/simulator/internal/block"
 )
 
+// typeView is a type. The default one, asked for by that name, lacks what an
+// extension adds to the others.
 type typeView struct {
 	ID          string            `json:"id"`
 	Name        string            `json:"name"`
 	Public      bool              `json:"is_public"`
 	ExtraSpecs  map[string]string `json:"extra_specs"`
-	Description string            `json:"description"`
+	Description *string           `json:"description"`
+	Access      *bool             `json:"os-volume-type-access:is_public,omitempty"`
 }
 
 func viewType(t block.Type) typeView {
-	view := typeView{ID: t.ID, Name: t.Name, Public: true, Description: t.Description, ExtraSpecs: map[string]string{}}
+	public := true
+	view := typeView{ID: t.ID, Name: t.Name, Public: true, ExtraSpecs: map[string]string{}, Access: &public}
+	if t.Description != "" {
+		view.Description = &t.Description
+	}
 	if t.Multiattach {
 		view.ExtraSpecs["multiattach"] = "<is> True"
 	}
@@ -30,7 +37,9 @@ func (a *API) listTypes(*call) (int, any, error) {
 
 func (a *API) showType(c *call) (int, any, error) {
 	if c.id() == "default" {
-		return http.StatusOK, one("volume_type", viewType(block.Types()[0])), nil
+		view := viewType(block.Types()[0])
+		view.Access = nil
+		return http.StatusOK, one("volume_type", view), nil
 	}
 	for _, t := range block.Types() {
 		if t.ID == c.id() {
@@ -104,11 +113,11 @@ func (a *API) updateQuota(c *call) (int, any, error) {
 	return http.StatusOK, one("quota_set", quotaSet(quota)), nil
 }
 
-func isLimit(value any) string {
+func isLimit(value any) *flaw {
 	if _, ok := limitOf(value); !ok {
-		return show(value) + " must be an integer of at least -1"
+		return flawed(value, "must be an integer of at least -1")
 	}
-	return ""
+	return nil
 }
 
 func limitOf(value any) (int, bool) {

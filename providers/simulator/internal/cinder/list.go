@@ -101,7 +101,7 @@ func (a *API) search(c *call, p page, scope block.List, filters []keep) ([]*bloc
 func (a *API) searchSorted(c *call, p page, scope block.List, filters []keep) ([]*block.Volume, error) {
 	for _, k := range p.sort {
 		if !sortable(k.key) {
-			return nil, block.InvalidInput("Sort key supplied is invalid: %s", k.key)
+			return nil, block.InvalidInput("Invalid sort key")
 		}
 	}
 	var all []*block.Volume

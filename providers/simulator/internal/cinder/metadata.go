@@ -16,6 +16,7 @@ func (a *API) showMetadata(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	c.bare = true
 	if c.version.has(withEtags) {
 		c.w.Header().Set("Etag", etag(v.Metadata))
 	}
@@ -42,8 +43,8 @@ func (a *API) replaceMetadata(c *call) (int, any, error) {
 }
 
 func (a *API) writeMetadata(c *call, object map[string]any, change func(map[string]string) map[string]string) (int, any, error) {
-	if wrong := isMetadata(object); wrong != "" {
-		return 0, nil, invalidField("metadata", object, wrong)
+	if err := check("", map[string]any{"metadata": object}, nil, rules{"metadata": isMetadata}, false); err != nil {
+		return 0, nil, err
 	}
 	fresh, err := a.block.EditMetadata(c.caller, c.id(), func(old map[string]string) (map[string]string, error) {
 		if err := c.checkMatch(old); err != nil {
@@ -75,8 +76,8 @@ func (a *API) putMetadatum(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if wrong := isMetadata(object); wrong != "" {
-		return 0, nil, invalidField("meta", object, wrong)
+	if err := check("", map[string]any{"meta": object}, nil, rules{"meta": isMetadata}, false); err != nil {
+		return 0, nil, err
 	}
 	if len(object) != 1 {
 		return 0, nil, invalidField("meta", object, "must have exactly one property")
@@ -96,6 +97,7 @@ func (a *API) putMetadatum(c *call) (int, any, error) {
 
 func (a *API) deleteMetadatum(c *call) (int, any, error) {
 	key := c.r.PathValue("key")
+	c.bare = true
 	_, err := a.block.EditMetadata(c.caller, c.id(), func(old map[string]string) (map[string]string, error) {
 		if _, ok := old[key]; !ok {
 			return nil, noMetadatum(c.id(), key)

@@ -46,8 +46,8 @@ func takePage(query url.Values) (page, error) {
 		if err != nil {
 			return p, block.Refuse(http.StatusBadRequest, "offset must be an integer")
 		}
-		if n < 0 || n > maxInt {
-			return p, block.Refuse(http.StatusBadRequest, "offset must be >= 0 and <= %d", maxInt)
+		if n < 0 {
+			return p, block.Refuse(http.StatusBadRequest, "offset must be >= 0")
 		}
 		p.offset = n
 	}

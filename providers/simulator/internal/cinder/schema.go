@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -19,8 +18,16 @@ const (
 	maxInt  = 0x7FFFFFFF
 )
 
-// rule checks one value of a body and returns what is wrong with it, or "".
-type rule func(value any) string
+// flaw is what is wrong with a value. It names a field of its own when the
+// value has parts.
+type flaw struct {
+	field string
+	value any
+	text  string
+}
+
+// rule checks one value of a body; nil is in order.
+type rule func(value any) *flaw
 
 // rules are the properties an object may have.
 type rules map[string]rule
@@ -28,6 +35,12 @@ type rules map[string]rule
 // object takes the object under a key out of the body and checks it. Properties
 // without a rule are refused unless open.
 func (c *call) object(key string, required []string, allowed rules, open bool) (map[string]any, error) {
+	if c.list != nil {
+		return nil, block.Refuse(http.StatusBadRequest, "%s is not of type 'object'", repr(c.list))
+	}
+	if _, ok := c.body[key]; !ok {
+		return nil, block.Refuse(http.StatusBadRequest, "'%s' is a required property", key)
+	}
 	for other := range c.body {
 		if other != key {
 			return nil, block.Refuse(http.StatusBadRequest,
@@ -36,94 +49,106 @@ func (c *call) object(key string, required []string, allowed rules, open bool) (
 	}
 	object, ok := c.body[key].(map[string]any)
 	if !ok {
-		return nil, block.Refuse(http.StatusBadRequest, "'%s' is a required property", key)
+		return nil, invalidField(key, c.body[key], repr(c.body[key])+" is not of type 'object'")
 	}
+	return object, check(key, object, required, allowed, open)
+}
+
+func check(key string, object map[string]any, required []string, allowed rules, open bool) error {
 	for _, name := range required {
 		if _, ok := object[name]; !ok {
-			return nil, invalidField(key, object, "'"+name+"' is a required property")
+			return invalidField(key, object, "'"+name+"' is a required property")
 		}
 	}
 	for name, value := range object {
-		check, known := allowed[name]
+		rule, known := allowed[name]
 		if !known && !open {
-			return nil, invalidField(key, object,
-				"Additional properties are not allowed ('"+name+"' was unexpected)")
+			return invalidField(key, object, "Additional properties are not allowed ('"+name+"' was unexpected)")
 		}
 		if !known {
 			continue
 		}
-		if wrong := check(value); wrong != "" {
-			return nil, invalidField(name, value, wrong)
+		if wrong := rule(value); wrong != nil && wrong.field != "" {
+			return invalidField(wrong.field, wrong.value, wrong.text)
+		} else if wrong != nil {
+			return invalidField(name, value, wrong.text)
 		}
 	}
-	return object, nil
+	return nil
 }
 
 func invalidField(name string, value any, wrong string) error {
 	return block.Refuse(http.StatusBadRequest,
-		"Invalid input for field/attribute %s. Value: %s. %s", name, show(value), wrong)
+		"Invalid input for field/attribute %s. Value: %s. %s", name, str(value), wrong)
 }
 
-func show(value any) string {
-	text, _ := json.Marshal(value)
-	return string(text)
-}
+func flawed(value any, what string) *flaw { return &flaw{text: repr(value) + " " + what} }
 
+// orNull also accepts null.
 func orNull(check rule) rule {
-	return func(value any) string {
+	return func(value any) *flaw {
 		if value == nil {
-			return ""
+			return nil
 		}
-		return check(value)
+		wrong := check(value)
+		if wrong != nil && wrong.field == "" && strings.Contains(wrong.text, " is not of type ") {
+			wrong.text += ", 'null'"
+		}
+		return wrong
 	}
 }
 
-func isText(value any) string {
-	text, ok := value.(string)
-	if !ok {
-		return show(value) + " is not of type 'string'"
+func isText(value any) *flaw {
+	if _, ok := value.(string); !ok {
+		return flawed(value, "is not of type 'string'")
 	}
-	if utf8.RuneCountInString(strings.TrimSpace(text)) > maxText {
-		return "has more than 255 characters."
-	}
-	return ""
+	return nil
 }
 
-func isUUID(value any) string {
+// isUUIDOrNull is one of two schemas, and Cinder does not
+// say which of them failed.
+func isUUIDOrNull(value any) *flaw {
+	if value != nil && isUUID(value) != nil {
+		return flawed(value, "is not valid under any of the given schemas")
+	}
+	return nil
+}
+
+func isUUID(value any) *flaw {
 	text, ok := value.(string)
 	if !ok {
-		return show(value) + " is not of type 'string'"
+		return flawed(value, "is not of type 'string'")
 	}
 	if _, err := uuid.Parse(text); err != nil {
-		return show(value) + " is not a 'uuid'"
+		return flawed(value, "is not a 'uuid'")
 	}
-	return ""
+	return nil
 }
 
-func isObject(value any) string {
+func isObject(value any) *flaw {
 	if _, ok := value.(map[string]any); !ok {
-		return show(value) + " is not of type 'object'"
+		return flawed(value, "is not of type 'object'")
 	}
-	return ""
+	return nil
 }
 
-func isFilledObject(value any) string {
-	if wrong := isObject(value); wrong != "" {
+func isFilledObject(value any) *flaw {
+	if wrong := isObject(value); wrong != nil {
 		return wrong
 	}
 	if len(value.(map[string]any)) == 0 {
-		return "{} does not have enough properties"
+		return flawed(value, "does not have enough properties")
 	}
-	return ""
+	return nil
 }
 
-func isBool(value any) string {
+func isBool(value any) *flaw {
 	if _, ok := boolean(value); !ok {
-		return show(value) + " is not one of [True, 'True', 'TRUE', 'true', '1', 'ON', 'On', 'on', " +
-			"'YES', 'Yes', 'yes', 'y', 't', False, 'False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', " +
-			"'NO', 'No', 'no', 'n', 'f']"
+		return flawed(value, "is not one of [True, 'True', 'TRUE', 'true', '1', 'ON', 'On', 'on', "+
+			"'YES', 'Yes', 'yes', 'y', 't', False, 'False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', "+
+			"'NO', 'No', 'no', 'n', 'f']")
 	}
-	return ""
+	return nil
 }
 
 // boolean reads what the API accepts as a boolean.
@@ -142,18 +167,31 @@ func boolean(value any) (is, ok bool) {
 	return false, false
 }
 
-func isMode(value any) string {
+func isMode(value any) *flaw {
 	if value != "rw" && value != "ro" {
-		return show(value) + " is not one of ['rw', 'ro']"
+		return flawed(value, "is not one of ['rw', 'ro']")
 	}
-	return ""
+	return nil
 }
 
-func isSize(value any) string {
-	if _, ok := integer(value); !ok {
-		return show(value) + " is not a positive integer, or does not match '^[0-9]+$'"
+// isSize: a number of GiB, or digits.
+func isSize(value any) *flaw {
+	digits := regexp.MustCompile(`^[0-9]+$`)
+	text, isText := value.(string)
+	number, isNumber := value.(json.Number)
+	switch {
+	case isText && !digits.MatchString(text):
+		return flawed(value, "does not match '^[0-9]+$'")
+	case isNumber && !digits.MatchString(strings.TrimPrefix(number.String(), "-")), !isText && !isNumber:
+		return flawed(value, "is not of type 'integer', 'string'")
 	}
-	return ""
+	if _, ok := integer(value); ok {
+		return nil
+	}
+	if strings.HasPrefix(str(value), "-") || strings.Trim(str(value), "0") == "" {
+		return flawed(value, "is less than the minimum of 1")
+	}
+	return flawed(value, "is greater than the maximum of "+strconv.Itoa(maxInt))
 }
 
 // integer reads a positive integer, given as a number or as a string of digits.
@@ -166,62 +204,32 @@ func integer(value any) (int, bool) {
 	return n, ok && err == nil && n >= 1 && n <= maxInt
 }
 
-func isMetadata(value any) string {
+func isMetadata(value any) *flaw {
 	object, ok := value.(map[string]any)
 	if !ok {
-		return show(value) + " is not of type 'object'"
+		return flawed(value, "is not of type 'object'")
 	}
 	keys := regexp.MustCompile(`^[a-zA-Z0-9-_:. /]{1,255}$`)
 	for key, v := range object {
 		text, ok := v.(string)
 		switch {
 		case !keys.MatchString(key):
-			return "'" + key + "' does not match any of the regexes: '^[a-zA-Z0-9-_:. /]{1,255}$'"
+			return flawed(key, "does not match any of the regexes: '^[a-zA-Z0-9-_:. /]{1,255}$'")
 		case !ok:
-			return show(v) + " is not of type 'string'"
+			return &flaw{key, v, repr(v) + " is not of type 'string'"}
 		case utf8.RuneCountInString(text) > maxText:
-			return "'" + text + "' is too long"
-		}
-	}
-	return ""
-}
-
-func oneOf(allowed ...string) rule {
-	return func(value any) string {
-		text, ok := value.(string)
-		if !ok || !slices.Contains(allowed, strings.ToLower(text)) {
-			return show(value) + " is invalid, valid values are: " + strings.Join(allowed, ", ") + "."
-		}
-		return ""
-	}
-}
-
-// text returns a string property that was checked before; nil when it is absent
-// or null.
-func text(object map[string]any, key string) *string {
-	if s, ok := object[key].(string); ok {
-		return &s
-	}
-	return nil
-}
-
-// trimmed is text without the white space around it.
-func trimmed(object map[string]any, keys ...string) *string {
-	for _, key := range keys {
-		if s := text(object, key); s != nil {
-			t := strings.TrimSpace(*s)
-			return &t
+			return &flaw{key, v, repr(v) + " is too long"}
 		}
 	}
 	return nil
 }
 
-// metadata returns a metadata property that was checked before, never nil.
-func metadata(value any) map[string]string {
-	m := map[string]string{}
-	object, _ := value.(map[string]any)
-	for key, v := range object {
-		m[key], _ = v.(string)
+// tooLong looks at texts that only the code behind the schema bounds.
+func tooLong(object map[string]any, names ...string) error {
+	for _, name := range names {
+		if s := trimmed(object, name, "display_"+name); s != nil && utf8.RuneCountInString(*s) > maxText {
+			return block.InvalidInput("%s has %d characters, more than %d.", name, utf8.RuneCountInString(*s), maxText)
+		}
 	}
-	return m
+	return nil
 }

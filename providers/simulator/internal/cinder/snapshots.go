@@ -19,22 +19,35 @@ type snapshotView struct {
 	Status        string            `json:"status"`
 	Size          int               `json:"size"`
 	Metadata      map[string]string `json:"metadata"`
-	Project       string            `json:"os-extended-snapshot-attributes:project_id"`
-	Progress      string            `json:"os-extended-snapshot-attributes:progress"`
+	Project       string            `json:"os-extended-snapshot-attributes:project_id,omitempty"`
+	Progress      string            `json:"os-extended-snapshot-attributes:progress,omitempty"`
 	UserID        string            `json:"user_id,omitempty"`
 	GroupID       json.RawMessage   `json:"group_snapshot_id,omitempty"`
 	ConsumesQuota json.RawMessage   `json:"consumes_quota,omitempty"`
 }
 
-func viewSnapshot(c *call, s *block.Snapshot) snapshotView {
-	view := snapshotView{
+// shortSnapshot is the view for the short list.
+func shortSnapshot(s *block.Snapshot) snapshotView {
+	return snapshotView{
 		ID: s.ID, Created: s.Created.Format(timeFormat), Updated: moment(s.Updated),
 		Name: s.Name, Description: s.Description, VolumeID: s.VolumeID, Status: s.Status,
-		Size: s.Size, Metadata: filled(s.Metadata), Project: s.Project, Progress: "0%",
+		Size: s.Size, Metadata: filled(s.Metadata),
 	}
+}
+
+// viewSnapshot is the view for the long list and for one snapshot.
+func viewSnapshot(c *call, s *block.Snapshot) snapshotView {
+	view := plainSnapshot(c, s)
+	view.Project, view.Progress = s.Project, "0%"
 	if s.Status == block.Available {
 		view.Progress = "100%"
 	}
+	return view
+}
+
+// plainSnapshot is the answer to a create, without what an extension adds.
+func plainSnapshot(c *call, s *block.Snapshot) snapshotView {
+	view := shortSnapshot(s)
 	if c.version.has(14) {
 		view.GroupID = null()
 	}
@@ -55,6 +68,9 @@ func (a *API) createSnapshot(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := tooLong(object, "name", "description"); err != nil {
+		return 0, nil, err
+	}
 	force, given := boolean(object["force"])
 	if given && !force && c.version.has(withSnapshotInUse) {
 		return 0, nil, block.Refuse(http.StatusBadRequest, "Since microversion 3.66 the 'force' flag is "+
@@ -69,7 +85,7 @@ func (a *API) createSnapshot(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return http.StatusAccepted, one("snapshot", viewSnapshot(c, made)), nil
+	return http.StatusAccepted, one("snapshot", plainSnapshot(c, made)), nil
 }
 
 func (a *API) showSnapshot(c *call) (int, any, error) {
@@ -81,6 +97,7 @@ func (a *API) showSnapshot(c *call) (int, any, error) {
 }
 
 func (a *API) deleteSnapshot(c *call) (int, any, error) {
+	c.bare = true
 	return http.StatusAccepted, nil, a.block.DeleteSnapshot(c.caller, c.id())
 }
 
@@ -90,8 +107,13 @@ type snapshotList struct {
 	Links     []link         `json:"snapshots_links,omitempty"`
 }
 
-// listSnapshots serves the short and the long list: the two are alike.
-func (a *API) listSnapshots(c *call) (int, any, error) {
+func (a *API) listSnapshots(c *call) (int, any, error) { return a.snapshots(c, shortSnapshot) }
+
+func (a *API) detailSnapshots(c *call) (int, any, error) {
+	return a.snapshots(c, func(s *block.Snapshot) snapshotView { return viewSnapshot(c, s) })
+}
+
+func (a *API) snapshots(c *call, view func(*block.Snapshot) snapshotView) (int, any, error) {
 	query := c.r.URL.Query()
 	page, err := takePage(query)
 	if err != nil {
@@ -111,7 +133,7 @@ func (a *API) listSnapshots(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	answer := snapshotList{Snapshots: views(list, func(s *block.Snapshot) snapshotView { return viewSnapshot(c, s) })}
+	answer := snapshotList{Snapshots: views(list, view)}
 	if len(list) > 0 && len(list) == page.limit {
 		answer.Links = nextLink(c, strings.TrimPrefix(c.r.URL.Path, "/v3/"+c.r.PathValue("project")), list[len(list)-1].ID)
 	}

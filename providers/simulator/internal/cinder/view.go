@@ -94,7 +94,7 @@ func (a *API) volumeDetail(c *call, v *block.Volume) volumeDetail {
 func (a *API) volumeCore(c *call, v *block.Volume) volumeDetail {
 	d := volumeDetail{
 		volumeSummary: a.volumeSummary(c, v),
-		Status:        v.Status, Size: v.Size, Zone: v.Zone,
+		Status:        shownStatus(v), Size: v.Size, Zone: v.Zone,
 		Created: v.Created.Format(timeFormat), Updated: moment(v.Updated),
 		Description: v.Description, Type: v.Type, SnapshotID: v.SnapshotID, SourceID: v.SourceID,
 		Metadata: visibleMetadata(v), User: v.User, Bootable: pythonBool(v.Bootable, strings.ToLower),
@@ -104,6 +104,20 @@ func (a *API) volumeCore(c *call, v *block.Volume) volumeDetail {
 	d.addVersioned(c, v)
 	return d
 }
+
+// shownStatus: Cinder hides that a volume is taken over from elsewhere.
+func shownStatus(v *block.Volume) string {
+	switch v.Status {
+	case "managing":
+		return block.Creating
+	case "error_managing":
+		return block.Failed
+	}
+	return v.Status
+}
+
+// serviceID is the id of the back end's service.
+const serviceID = "5d8a3c1e-0000-4000-8000-0000000000ff"
 
 func (d *volumeDetail) addVersioned(c *call, v *block.Volume) {
 	if c.caller.Admin {
@@ -116,7 +130,7 @@ func (d *volumeDetail) addVersioned(c *call, v *block.Volume) {
 		d.ProviderID = null()
 	}
 	if c.version.has(withSharedTargets) {
-		d.SharedTargets, d.ServiceID = json.RawMessage("false"), null()
+		d.SharedTargets, d.ServiceID = json.RawMessage("false"), json.RawMessage(`"`+serviceID+`"`)
 	}
 	if c.version.has(withClusterName) && c.caller.Admin {
 		d.Cluster = null()

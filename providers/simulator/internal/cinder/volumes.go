@@ -15,8 +15,8 @@ func createRules(v version) rules {
 		"name": orNull(isText), "description": orNull(isText),
 		"display_name": orNull(isText), "display_description": orNull(isText),
 		"volume_type": orNull(isText), "metadata": orNull(isMetadata),
-		"snapshot_id": orNull(isUUID), "source_volid": orNull(isUUID),
-		"consistencygroup_id": orNull(isUUID), "size": orNull(isSize),
+		"snapshot_id": isUUIDOrNull, "source_volid": isUUIDOrNull,
+		"consistencygroup_id": isUUIDOrNull, "size": orNull(isSize),
 		"availability_zone": orNull(isText), "multiattach": orNull(isBool),
 		"image_id": orNull(isText), "imageRef": orNull(isText), "scheduler_hints": orNull(isObject),
 	}
@@ -24,7 +24,7 @@ func createRules(v version) rules {
 		allowed["group_id"] = orNull(isText)
 	}
 	if v.has(47) {
-		allowed["backup_id"] = orNull(isUUID)
+		allowed["backup_id"] = isUUIDOrNull
 	}
 	return allowed
 }
@@ -33,6 +33,9 @@ func (a *API) createVolume(c *call) (int, any, error) {
 	delete(c.body, "OS-SCH-HNT:scheduler_hints")
 	object, err := c.object("volume", nil, createRules(c.version), !c.version.has(withStrictVolume))
 	if err != nil {
+		return 0, nil, err
+	}
+	if err := tooLong(object, "name", "description"); err != nil {
 		return 0, nil, err
 	}
 	if is, _ := boolean(object["multiattach"]); is {
@@ -89,6 +92,9 @@ func (a *API) updateVolume(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := tooLong(object, "name", "description"); err != nil {
+		return 0, nil, err
+	}
 	if len(object) == 0 && c.version.has(withStrictVolume) {
 		return 0, nil, invalidField("volume", object, "{} is not valid under any of the given schemas")
 	}
@@ -135,5 +141,6 @@ func (a *API) deleteVolume(c *call) (int, any, error) {
 			return 0, nil, err
 		}
 	}
+	c.bare = true
 	return http.StatusAccepted, nil, a.block.DeleteVolume(c.caller, c.id(), force, cascade)
 }

@@ -124,6 +124,9 @@ func proveCredential(accounts *Accounts, ref *credentialRef, token *Token) error
 			})
 		}
 	}
+	if cred == nil && ref.ID != "" {
+		return &notFound{"Could not find Application Credential: " + ref.ID + "."}
+	}
 	if cred == nil || !same(cred.Secret, ref.Secret) {
 		return ErrUnauthorized
 	}
@@ -153,7 +156,7 @@ func scope(accounts *Accounts, asked any, token *Token) error {
 		return nil
 	}
 	if token.Credential != "" {
-		return badRequest("Application credentials cannot request a scope.")
+		return errScoped
 	}
 	if asked == "unscoped" {
 		token.ProjectID = ""
