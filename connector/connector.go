@@ -56,7 +56,8 @@ type Source struct {
 // Connector makes the volumes of one driver reachable on this host.
 //
 // Every method may be called again after a failure or a crash and finishes
-// what is left to do. All wait no longer than ctx.
+// what is left to do. All wait no longer than ctx, but for the bounded time that
+// taking back a half-made connection needs.
 type Connector interface {
 	// Connect makes the volume reachable and proves that what it found is that
 	// volume: exactly one device matches and its size is the cloud's. Called on

@@ -15,6 +15,7 @@ import (
 	"github.com/openstack/fuxi/config"
 	"github.com/openstack/fuxi/connector"
 	"github.com/openstack/fuxi/connector/host"
+	"github.com/openstack/fuxi/connector/iscsi"
 	"github.com/openstack/fuxi/connector/local"
 	"github.com/openstack/fuxi/connector/mount"
 	"github.com/openstack/fuxi/providers/cinder"
@@ -34,6 +35,7 @@ type fuxi struct {
 	cfg     config.Config
 	log     *slog.Logger
 	service *volume.Service
+	iscsi   *iscsi.Connector
 	door    *docker.Door
 	base    context.Context
 }
@@ -62,15 +64,21 @@ func newDaemon(ctx context.Context, cfg config.Config, logs io.Writer) (*fuxi, e
 	if err != nil {
 		return nil, err
 	}
+	notice := func(_ context.Context, text string) { log.Warn(text) }
+	overISCSI := iscsi.New(machine, iscsi.Options{Multipath: cfg.Cinder.Multipath, Notice: notice})
 	backend, err := newBackend(cfg, machine, session, settings.Host.Name)
 	if err != nil {
 		return nil, err
 	}
+	backend.Connectors = map[string]connector.Connector{
+		local.Driver: local.New(machine, ownerTag(cfg.Plugin.StateDir)),
+		iscsi.Driver: overISCSI,
+	}
 	filesystems := mount.New(machine)
-	filesystems.Notice = func(_ context.Context, text string) { log.Warn(text) }
+	filesystems.Notice = notice
 	service := volume.New(ctx, settings, backend, filesystems, log)
 	door := docker.New(service, docker.Options{Log: log, Drain: stopLimit / 2})
-	return &fuxi{cfg: cfg, log: log, service: service, door: door, base: ctx}, nil
+	return &fuxi{cfg: cfg, log: log, service: service, iscsi: overISCSI, door: door, base: ctx}, nil
 }
 
 func newLogger(cfg config.Log, out io.Writer) (*slog.Logger, error) {
@@ -115,8 +123,9 @@ func serviceConfig(cfg config.Config, machine *host.Host) (volume.Config, error)
 	return volume.Config{
 		Version: versionString(), Cluster: cfg.Plugin.Cluster,
 		StateDir: cfg.Plugin.StateDir, MountDir: cfg.Plugin.MountDir, BootID: boot,
-		Host:    volume.HostIdentity{Name: name, IP: ip, Properties: machine.Properties(name, ip)},
-		Refresh: cfg.Plugin.Refresh.Duration, Linger: cfg.Cinder.Linger.Duration,
+		Host:     volume.HostIdentity{Name: name, IP: ip, Properties: machine.Properties(name, ip)},
+		Describe: func(context.Context) (map[string]any, error) { return paths(machine, cfg.Cinder.Multipath) },
+		Refresh:  cfg.Plugin.Refresh.Duration, Linger: cfg.Cinder.Linger.Duration,
 		WaitForRelease: cfg.Cinder.WaitForRelease.Duration, ReservationAge: cfg.Cinder.ReservationAge.Duration,
 		Defaults: volume.Defaults{
 			Provider: cfg.Plugin.Providers[0], SizeGiB: cfg.Cinder.DefaultSize, FSType: cfg.Cinder.FSType,
@@ -126,6 +135,17 @@ func serviceConfig(cfg config.Config, machine *host.Host) (volume.Config, error)
 	}, nil
 }
 
+// paths is what the cloud is told about several paths to one volume, as it is
+// now: multipathd may be started and stopped while fuxi runs.
+func paths(machine *host.Host, mode string) (map[string]any, error) {
+	several, err := iscsi.UseMultipath(machine, mode)
+	if err != nil {
+		return nil, fmt.Errorf("[cinder] multipath = %q: %w", mode, err)
+	}
+	return map[string]any{"multipath": several, "enforce_multipath": mode == iscsi.Require}, nil
+}
+
+// newBackend lacks the connectors, which are the caller's.
 func newBackend(cfg config.Config, machine *host.Host, session *openstack.Session, hostName string) (volume.Backend, error) {
 	machineID, err := machine.MachineID()
 	if err != nil {
@@ -139,7 +159,6 @@ func newBackend(cfg config.Config, machine *host.Host, session *openstack.Sessio
 			AuthURL: session.AuthURL(), Project: session.Scope(), Region: session.Region(),
 		},
 		Provider: provider, Attacher: provider, Health: health{session},
-		Connectors: map[string]connector.Connector{local.Driver: local.New(machine, ownerTag(cfg.Plugin.StateDir))},
 	}, nil
 }
 
@@ -210,7 +229,7 @@ func (f *fuxi) run(ctx context.Context) error {
 func (f *fuxi) stop(told time.Time) error {
 	ctx, cancel := context.WithTimeout(f.base, max(stopLimit-time.Since(told), stopLimit/2))
 	defer cancel()
-	err := f.service.Stop(ctx)
+	err := errors.Join(f.service.Stop(ctx), f.iscsi.Close())
 	f.log.Info("fuxi has stopped; volumes in use stay mounted and attached")
 	return err
 }

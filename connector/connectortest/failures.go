@@ -3,6 +3,7 @@ package connectortest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -83,7 +84,7 @@ func failAtEachStep(t *testing.T, s Subject) {
 		if err == nil {
 			s.disconnect(t)
 		}
-		s.nothingLeft(t, "after a failure")
+		s.nothingLeft(t, fmt.Sprintf("after the context ended at crossing %d (%v)", n, err))
 		if !reached {
 			return
 		}

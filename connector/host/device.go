@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/openstack/fuxi/connector"
+	"github.com/openstack/fuxi/trace"
 )
 
 // busyPatience is how long an exclusive open is tried before "busy" is believed:
@@ -65,8 +66,15 @@ func (h *Host) DeviceSize(device string) (size int64, err error) {
 	return size, err
 }
 
-// DeviceReadOnly tells whether the kernel refuses writes to the device.
+// DeviceReadOnly tells whether the kernel refuses writes to the device. sysfs
+// knows that of whole disks; opening one would cost a question to its target.
 func (h *Host) DeviceReadOnly(device string) (ro bool, err error) {
+	switch h.readWord(filepath.Join("/sys/block", filepath.Base(device), "ro")) {
+	case "0":
+		return false, nil
+	case "1":
+		return true, nil
+	}
 	err = h.withDevice(device, unix.O_RDONLY, func(fd int) error {
 		flag, err := unix.IoctlGetInt(fd, unix.BLKROGET)
 		ro = flag != 0
@@ -126,6 +134,7 @@ func openDevice(path string, flags int) (int, error) {
 // would make the device look busy to the next tool. So use must be short, start
 // no command and not call Exclusive.
 func (h *Host) Exclusive(ctx context.Context, device string, use func(fd int) error) error {
+	defer trace.Cross(ctx, trace.Wait, "opening "+device+" exclusively")()
 	until := time.Now().Add(busyPatience)
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		err := h.tryExclusive(device, use)

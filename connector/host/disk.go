@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/openstack/fuxi/trace"
 )
 
 // align suits direct reads on every logical block size in use (512 and 4096)
@@ -29,6 +31,7 @@ type Disk struct {
 func ReadDisk[T any](ctx context.Context, h *Host, device string, read func(*Disk) (T, error)) (T, error) {
 	var none T
 	found := make(chan T, 1)
+	defer trace.Cross(ctx, trace.Wait, "reading "+device)()
 	err := abandonable(ctx, "reading "+device, func() error {
 		return h.withDevice(device, unix.O_RDONLY|unix.O_DIRECT, func(fd int) error {
 			size, err := BlockSize64(fd)

@@ -1,0 +1,1 @@
+rm -f /run/lock/iscsi/lock.write
