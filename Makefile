@@ -28,6 +28,9 @@ test-root: ## only the tests that mount and run Docker
 	@scripts/setup test
 	$(SUDO) $(GO) test -race -count=1 -timeout 15m ./connector/... ./e2e/...
 
+e2e: build ## the scenarios on a real OpenStack, in 20 minutes (FULL=1: all; RUN=REGEXP: some; DOWN=1: end the lab after them)
+	$(SUDO) env FULL=$(FULL) RUN='$(RUN)' DOWN=$(DOWN) scripts/e2e
+
 demo: build ## the main job on the embedded cloud with a real Docker engine (installs what is missing)
 	@scripts/setup demo
 	@$(SUDO) scripts/demo
@@ -45,11 +48,18 @@ fuzz: ## run every fuzz test for FUZZTIME (10s) each
 
 lint: ## gofmt, go vet, staticcheck, go.mod tidy
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) vet -tags e2e ./...
+	$(GO) vet -tags lab ./connector/iscsi
+	$(GO) run $(STATICCHECK) -tags e2e ./...
 	$(GO) mod tidy -diff
+
+lab-up: ## start a real OpenStack with Ceph and Docker hosts on this machine (docs/lab.md; installs what is missing)
+	$(SUDO) scripts/lab/lab up
+
+lab-down: ## end it
+	$(SUDO) scripts/lab/lab down
 
 clean: ## remove what was built
 	rm -rf $(BIN)
 
-.PHONY: help build test test-unit test-root demo bench mutate fuzz lint clean
+.PHONY: help build test test-unit test-root e2e demo bench mutate fuzz lint lab-up lab-down clean

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/openstack/fuxi/trace"
 )
 
 // handle is one volume on this host. Its record is changed only by the owner
@@ -98,6 +100,7 @@ func (l *volumeLock) acquire(ctx context.Context, what string) error {
 	select {
 	case <-l.free:
 	default:
+		defer trace.Cross(ctx, trace.Wait, what+" waits for its turn")()
 		select {
 		case <-l.free:
 		case <-ctx.Done():

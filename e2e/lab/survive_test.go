@@ -1,0 +1,90 @@
+//go:build e2e
+
+package lab
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// restarts: the services that a volume rests on are restarted under a writer,
+// as an upgrade of their packages does.
+func restarts(s *scene) {
+	n := s.nodes[0]
+	d := s.newDatabase(n, "db")
+	n.restart()
+	d.goesOn()
+	n.service("iscsid", "restart")
+	d.goesOn()
+	if got := d.users(d.volume); got != 1 {
+		s.t.Errorf("%d users are counted", got)
+	}
+	if stall := d.stall(); stall > 10*time.Second {
+		s.t.Errorf("the writer stalled for %s", stall)
+	}
+	n.service("dockerd", "restart") // ends the containers
+	n.docker("start", d.container)
+	d.goesOn()
+	d.count(n, d.end(s))
+}
+
+// service does something to a service of the machine.
+func (n *node) service(name, what string) {
+	n.t.Helper()
+	if _, err := n.lab.run(patience, "service", n.name, what, name); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// powerLoss: the host goes away without a word while it writes. It comes back,
+// fuxi by itself, and every line that was told is there.
+func powerLoss(s *scene) {
+	n := s.nodes[0]
+	d := s.newDatabase(n, "db")
+	d.past(20)
+	told := d.committed()
+	n.power("kill")
+	if v := s.one(d.volume); v.Status != "in-use" {
+		s.t.Errorf("the cloud shows %+v while the host is away", v)
+	}
+	began := time.Now()
+	n.power("start")
+	n.answers(time.Minute)
+	s.t.Logf("the host and its fuxi were back after %s", time.Since(began).Round(time.Second))
+	if now := n.inspect(d.volume); len(now.Users) > 0 {
+		s.t.Errorf("after a power loss users are void, but %v are counted", now.Users)
+	}
+	n.docker("start", d.container)
+	d.past(told)
+	d.goesOn()
+	d.count(n, d.end(s))
+}
+
+// power switches the machine.
+func (n *node) power(how string) {
+	n.t.Helper()
+	if _, err := n.lab.run(5*time.Minute, how, n.name); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// storageReboots: the machine that holds the disk is rebooted under a writer,
+// which stalls and goes on, and sees no error.
+func storageReboots(s *scene) {
+	n := s.nodes[0]
+	d := s.newDatabase(n, "db")
+	n.sh("dmesg -C")
+	began := time.Now()
+	if _, err := s.lab.run(5*time.Minute, "reboot", "storage"); err != nil {
+		s.t.Fatal(err)
+	}
+	back := time.Since(began)
+	d.pastWithin(d.committed()+3, time.Minute)
+	if got := n.sh("dmesg"); strings.Contains(got, "I/O error") || strings.Contains(got, "EXT4-fs error") {
+		s.t.Errorf("the kernel reports errors:\n%s", got)
+	}
+	s.figures.add("a writer stalls while its storage reboots", fmt.Sprintf("%.0f s", d.stall().Seconds()), "",
+		fmt.Sprintf("the storage is away for %.0f s", back.Seconds()))
+	d.count(n, d.end(s))
+}
