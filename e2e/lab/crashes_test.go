@@ -26,7 +26,7 @@ func crashes(s *scene) {
 	(&life{s: s, node: n, name: s.name("recorded")}).run()
 	n.stop()
 	lines := crossings(n.sh("cat", traceFile))
-	count := 5
+	count := 3
 	if s.full {
 		count = 20
 	}
