@@ -104,7 +104,8 @@ func (w *releaseWait) wait(ctx context.Context, try int, lost bool, cause error)
 		return false, Errorf(ErrInUse, "%s (%s) is %s; waited %s for its release: stop the container that uses it there, or wait until that host lets go", v.Name, v.ID, why, w.s.cfg.WaitForRelease)
 	}
 	w.h.show(why)
-	if err := pause(ctx, try); err != nil {
+	// Below a second: whoever waits here has a container that does not run.
+	if err := pause(ctx, min(try, 7)); err != nil {
 		return false, Errorf(ErrUnavailable, "%s (%s) is %s: %w", v.Name, v.ID, why, errors.Join(cause, err))
 	}
 	return true, nil

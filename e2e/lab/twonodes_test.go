@@ -38,6 +38,10 @@ func twoNodes(s *scene) {
 	first.docker("start", d.container)
 	d.goesOn()
 
+	began = time.Now() // what Docker takes for a container here, beside its volume
+	second.docker("run", "--rm", "--network", "none", image, "true")
+	container := time.Since(began)
+
 	s.with(settings{"cinder": {`wait_for_release = "60s"`}})
 	d.goesOn()
 	type result struct {
@@ -53,7 +57,7 @@ func twoNodes(s *scene) {
 	first.docker("stop", d.container)
 	stopped := time.Now()
 	r := <-got
-	took = time.Since(stopped)
+	took = time.Since(stopped) - container
 	if r.err != nil {
 		s.t.Fatal(r.err)
 	}
