@@ -21,9 +21,9 @@ func clone(s *scene) {
 	copied.stop()
 	s.t.Cleanup(func() { copied.beItself() })
 	copied.sh("mkdir -p /var/lib/own && cp /etc/machine-id /etc/iscsi/initiatorname.iscsi /var/lib/own/ && mv /var/lib/fuxi /var/lib/own/fuxi")
-	kinds := []string{"machine id too"}
-	if s.full {
-		kinds = append(kinds, "state and iSCSI name")
+	kinds := []string{"state and iSCSI name", "machine id too"}
+	if !s.full {
+		kinds = kinds[1:]
 	}
 	for _, what := range kinds {
 		copied.take(original, what == "machine id too")
