@@ -158,16 +158,22 @@ func (s *Service) confirm(ctx context.Context, h *handle) error {
 		return wrap(err, "asking whether %s is still attached to this host", h.rec.Volume.Name)
 	}
 	i := slices.IndexFunc(rows, func(a Attachment) bool { return a.ID == h.rec.Attachment })
-	switch {
-	case i < 0:
+	moved := h.rec.ExposedTo != "" && h.rec.ExposedTo != s.cfg.Host.fingerprint()
+	if i >= 0 && !moved {
+		return nil
+	}
+	// First this host: what stayed of the old way would meet the next volume that
+	// is exported in its place.
+	if err := s.disconnect(ctx, h); err != nil {
+		return err
+	}
+	if i < 0 {
 		s.events.add(h.rec.Volume.Name, "attachment %s is gone from the cloud; attaching anew", h.rec.Attachment)
-	case h.rec.ExposedTo != "" && h.rec.ExposedTo != s.cfg.Host.fingerprint():
+	} else {
 		s.events.add(h.rec.Volume.Name, "attachment %s was made for %s; attaching anew as %s", h.rec.Attachment, h.rec.ExposedTo, s.cfg.Host.fingerprint())
 		if err := s.backend.Attacher.Release(ctx, h.rec.Attachment); err != nil {
 			return wrap(err, "releasing attachment %s of %s", h.rec.Attachment, h.rec.Volume.Name)
 		}
-	default:
-		return nil
 	}
 	h.rec.forgetAttachment()
 	return s.announce(ctx, h, StepIdle)

@@ -193,6 +193,10 @@ func (s *Service) giveBack(ctx context.Context, h *handle, cause error) error {
 	if !h.rec.attached() || errors.Is(s.base.Err(), context.Canceled) {
 		return cause
 	}
+	if h.grows() {
+		s.startLinger(h, s.retryAfter(h))
+		return cause
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
 	defer cancel()
 	if err := s.detach(ctx, h); err != nil {

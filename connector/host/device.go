@@ -134,7 +134,9 @@ func openDevice(path string, flags int) (int, error) {
 // would make the device look busy to the next tool. So use must be short, start
 // no command and not call Exclusive.
 func (h *Host) Exclusive(ctx context.Context, device string, use func(fd int) error) error {
-	defer trace.Cross(ctx, trace.Wait, "opening "+device+" exclusively")()
+	if err := h.answers(ctx, device); err != nil {
+		return err
+	}
 	until := time.Now().Add(busyPatience)
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		err := h.tryExclusive(device, use)
@@ -150,6 +152,20 @@ func (h *Host) Exclusive(ctx context.Context, device string, use func(fd int) er
 		case <-time.After(pause):
 		}
 	}
+}
+
+// answers opens a device for a moment, and gives up with ctx. The kernel asks a
+// disk before it opens it, and while it tries to recover one that does not
+// answer, that takes minutes: not with ForkLock held, for all other commands of
+// this process would wait as well. An error of the open itself is no answer of
+// this function: the exclusive open will have it too.
+func (h *Host) answers(ctx context.Context, device string) error {
+	return h.boundedAs(ctx, trace.Wait, device+" open", "opening "+device, func() error {
+		if fd, err := openDevice(h.Path(device), unix.O_RDONLY); err == nil {
+			unix.Close(fd)
+		}
+		return nil
+	}, nil)
 }
 
 // tryExclusive returns a bare EBUSY when somebody has the device.

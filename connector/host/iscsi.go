@@ -50,10 +50,16 @@ func (h *Host) ISCSISessions(target string) ([]ISCSISession, error) {
 			continue
 		}
 		s := ISCSISession{ID: id}
-		if h.readWord(s.sys("targetname")) != target {
-			continue
+		name, err := h.attribute(s.sys("targetname"))
+		if err == nil && name == target {
+			s, err = h.iscsiSession(s, target)
 		}
-		if s, ok := h.iscsiSession(s, target); ok {
+		switch {
+		case goneNow(err) || err == nil && name != target:
+		case err != nil:
+			// Not to be taken for absent: what is not seen would not be detached.
+			return nil, fmt.Errorf("iSCSI session %d: %w", id, err)
+		default:
 			sessions = append(sessions, s)
 		}
 	}
@@ -61,11 +67,12 @@ func (h *Host) ISCSISessions(target string) ([]ISCSISession, error) {
 	return sessions, nil
 }
 
-// iscsiSession reads the rest of a session; false when it went meanwhile.
-func (h *Host) iscsiSession(s ISCSISession, target string) (ISCSISession, bool) {
+// iscsiSession reads the rest of a session. An error for which goneNow is true
+// says that it went meanwhile.
+func (h *Host) iscsiSession(s ISCSISession, target string) (ISCSISession, error) {
 	real, err := filepath.EvalSymlinks(h.Path(s.sys("device")))
 	if err != nil {
-		return s, false
+		return s, err
 	}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
 		if n, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), "host")); err == nil {
@@ -73,23 +80,56 @@ func (h *Host) iscsiSession(s ISCSISession, target string) (ISCSISession, bool) 
 			break
 		}
 		if dir == "/" || dir == "." {
-			return s, false
+			return s, fmt.Errorf("%s is below no SCSI host", real)
 		}
 	}
 	conn := fmt.Sprintf("/sys/class/iscsi_connection/connection%d:0/", s.ID)
-	s.Target, s.State = target, h.readWord(s.sys("state"))
-	s.Address, s.Port = h.readWord(conn+"persistent_address"), h.readWord(conn+"persistent_port")
-	s.Number, err = strconv.Atoi(h.readWord(s.sys("target_id")))
-	return s, err == nil && s.Number >= 0
+	words := map[string]string{}
+	for _, path := range []string{s.sys("state"), s.sys("target_id"), conn + "persistent_address", conn + "persistent_port"} {
+		if words[path], err = h.attribute(path); err != nil {
+			return s, err
+		}
+	}
+	s.Target, s.State = target, words[s.sys("state")]
+	s.Address, s.Port = words[conn+"persistent_address"], words[conn+"persistent_port"]
+	s.Number, err = strconv.Atoi(words[s.sys("target_id")])
+	if err != nil || s.Number < 0 {
+		return s, os.ErrNotExist // it has no target yet, or no more
+	}
+	return s, nil
+}
+
+// attribute reads a small file of sysfs; unlike readWord it tells unreadable
+// from empty.
+func (h *Host) attribute(path string) (string, error) {
+	b, err := os.ReadFile(h.Path(path))
+	return strings.TrimSpace(string(b)), err
 }
 
 // ISCSIUnits lists the SCSI addresses below a session, whatever is there, save
 // what an array shows of itself (its controller, a place without a unit).
 func (h *Host) ISCSIUnits(s ISCSISession) ([]SCSIAddress, error) {
-	names, err := filepath.Glob(h.Path(s.sys("device/target*/*:*:*:*")))
+	// Not filepath.Glob, which takes what it cannot read for absent: a session
+	// that seems to have no unit is ended.
+	targets, err := os.ReadDir(h.Path(s.sys("device")))
+	var names []os.DirEntry
+	for _, t := range targets {
+		if !strings.HasPrefix(t.Name(), "target") || err != nil {
+			continue
+		}
+		var below []os.DirEntry
+		below, err = os.ReadDir(h.Path(s.sys("device", t.Name())))
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		names = append(names, below...)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("iSCSI session %d: %w", s.ID, err)
+	}
 	var units []SCSIAddress
 	for _, name := range names {
-		a, ok := ParseSCSIAddress(filepath.Base(name))
+		a, ok := ParseSCSIAddress(name.Name())
 		if !ok {
 			continue
 		}
@@ -99,5 +139,5 @@ func (h *Host) ISCSIUnits(s ISCSISession) ([]SCSIAddress, error) {
 		}
 		units = append(units, a)
 	}
-	return units, err
+	return units, nil
 }

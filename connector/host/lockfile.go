@@ -13,8 +13,10 @@ import (
 // to give it back. It keeps the goroutines of this process and the other
 // daemons of this machine apart alike, and ends with the process that has it.
 func (h *Host) LockFile(ctx context.Context, name string) (release func(), err error) {
-	path := h.Path("/run/lock", name+".lock")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	// Not in /run/lock, where everybody may write: whoever held a file of that
+	// name there would keep all of a target's volumes where they are.
+	path := h.Path("/run/fuxi", name+".lock")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	var file *os.File

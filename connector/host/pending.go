@@ -54,6 +54,11 @@ func (p *pending) release(target string, c *call) {
 // that one ends after all, late undoes what it did. A second call for the same
 // target waits for the first.
 func (h *Host) bounded(ctx context.Context, target, what string, act func() error, late func()) error {
+	return h.boundedAs(ctx, trace.Host, target, what, act, late)
+}
+
+// boundedAs is bounded for a crossing of another kind.
+func (h *Host) boundedAs(ctx context.Context, kind trace.Kind, target, what string, act func() error, late func()) error {
 	mine, other := h.pending.claim(target, what)
 	for other != nil {
 		select {
@@ -68,7 +73,7 @@ func (h *Host) bounded(ctx context.Context, target, what string, act func() erro
 		h.pending.release(target, mine)
 		return fmt.Errorf("%s: not started: %w", what, context.Cause(ctx))
 	}
-	done := trace.Cross(ctx, trace.Host, what)
+	done := trace.Cross(ctx, kind, what)
 	return abandonable(ctx, what, func() error {
 		err := act()
 		done()

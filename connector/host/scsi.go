@@ -136,6 +136,14 @@ func (h *Host) RemoveSCSIDisk(ctx context.Context, d SCSIDisk, dead bool) error 
 	if err != nil || !found || now.Name != d.Name {
 		return err
 	}
+	// A container with a static /dev may lack the node, or have another disk's:
+	// what cannot be opened is not proved idle.
+	if _, err := h.BlockNode(d.Name); err != nil {
+		return err
+	}
+	if err := h.answers(ctx, d.Device()); err != nil {
+		return err
+	}
 	fd := -1
 	err = h.patiently(ctx, func() (err error) {
 		fd, err = openDevice(h.Path(d.Device()), unix.O_RDONLY|unix.O_EXCL)
@@ -146,7 +154,7 @@ func (h *Host) RemoveSCSIDisk(ctx context.Context, d SCSIDisk, dead bool) error 
 		return h.Exclusive(ctx, d.Device(), nil)
 	case err == nil:
 		defer unix.Close(fd)
-	case !errors.Is(err, unix.ENXIO) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV):
+	case !goneNow(err) || h.runs(d):
 		// A disk that is offline refuses every open, after the claim was tried.
 		return fmt.Errorf("open %s exclusively: %w", d.Device(), err)
 	}
@@ -154,6 +162,12 @@ func (h *Host) RemoveSCSIDisk(ctx context.Context, d SCSIDisk, dead bool) error 
 		return err
 	}
 	return h.awaitRemoved(ctx, d)
+}
+
+// runs tells whether a disk is there and, as far as the kernel knows, works.
+func (h *Host) runs(d SCSIDisk) bool {
+	now, found, err := h.SCSIDiskAt(d.Address)
+	return err != nil || found && now.Name == d.Name && now.State == "running"
 }
 
 // deleteSCSI has the kernel delete a device, as one crossing: between going

@@ -154,7 +154,7 @@ func TestLockFile(t *testing.T) {
 		t.Errorf("taken twice: %v", err)
 	}
 	release()
-	if left, _ := filepath.Glob(h.Path("run/lock/*")); len(left) > 0 {
+	if left, _ := filepath.Glob(h.Path("run/fuxi/*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

@@ -166,7 +166,7 @@ func (m *Machine) Leftovers() []string {
 	for _, wwid := range m.daemon.wwids() {
 		left = append(left, "WWID "+wwid+" in /etc/multipath/wwids")
 	}
-	for _, pattern := range []string{"run/lock/*.lock", "var/lib/iscsi/.*", "etc/iscsi/.*", "dev/sd*", "dev/dm-*"} {
+	for _, pattern := range []string{"run/fuxi/*.lock", "var/lib/iscsi/.*", "etc/iscsi/.*", "dev/sd*", "dev/dm-*"} {
 		found, _ := filepath.Glob(m.Host.Path(pattern))
 		for _, file := range found {
 			left = append(left, "file "+strings.TrimPrefix(file, m.Host.Root))
