@@ -125,6 +125,13 @@ func (h *Host) tryLoopAttach(ctx context.Context, config *unix.LoopConfig) (Loop
 		if err != nil {
 			return fmt.Errorf("LOOP_CONFIGURE: %w", err)
 		}
+		// Write protection that somebody set by BLKROSET outlives the file that the
+		// device showed then.
+		if ro, err := unix.IoctlGetInt(fd, unix.BLKROGET); err == nil && ro != 0 && mode == unix.O_RDWR {
+			if err := unix.IoctlSetPointerInt(fd, unix.BLKROSET, 0); err != nil {
+				return errors.Join(fmt.Errorf("BLKROSET: %w", err), unix.IoctlSetInt(fd, unix.LOOP_CLR_FD, 0))
+			}
+		}
 		loop, err = loopStatus(fd, device)
 		return err
 	})

@@ -41,6 +41,8 @@ func (m *Machine) resize(loop host.Loop) {
 func (m *Machine) clear(loop host.Loop) {
 	m.held.Go(func() {
 		if fd, err := unix.Open(loop.Device, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+			// Write protection would stay with the device, for whoever has it next.
+			_ = unix.IoctlSetPointerInt(fd, unix.BLKROSET, 0)
 			_ = unix.IoctlSetInt(fd, unix.LOOP_CLR_FD, 0)
 			unix.Close(fd)
 		}
