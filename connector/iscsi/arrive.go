@@ -119,13 +119,11 @@ func (c *Connector) bring(ctx context.Context, v volume, s host.ISCSISession, lu
 			return p, err
 		}
 	}
-	if v.Access == connector.ReadOnly {
-		// Before anything is built on it: a map over a writable path is writable.
-		if err := c.host.SetReadOnly(ctx, p.disk.Device(), true); err != nil {
-			return p, err
-		}
+	if err := v.proveOne(p); err != nil || v.Access != connector.ReadOnly {
+		return p, err
 	}
-	return p, v.proveOne(p)
+	// Before anything is built on it: a map over a writable path is writable.
+	return p, c.host.SetReadOnly(ctx, p.disk.Device(), true)
 }
 
 // scan has the kernel look for the unit, again and again while it is not there.

@@ -87,7 +87,7 @@ func subject(t *testing.T) connectortest.Subject {
 // nothing else.
 func leftovers(h *host.Host) []string {
 	var left []string
-	for _, pattern := range []string{"/sys/class/iscsi_session/*", "/sys/class/scsi_device/*", "/dev/sd*", "/run/lock/fuxi-iscsi-*",
+	for _, pattern := range []string{"/sys/class/iscsi_session/*", "/sys/class/scsi_device/*", "/dev/sd*", "/run/fuxi/fuxi-iscsi-*",
 		"/var/lib/iscsi/nodes/*", "/etc/iscsi/nodes/*", "/var/lib/iscsi/.fuxi-*", "/sys/block/dm-*"} {
 		found, _ := filepath.Glob(h.Path(pattern))
 		left = append(left, found...)

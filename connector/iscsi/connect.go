@@ -73,6 +73,10 @@ func (c *Connector) reach(ctx context.Context, v volume, before []path) (connect
 			return c.again(ctx, v, here)
 		}
 	}
+	// Else the paths of an earlier Connect would come when nobody ends them any more.
+	if err := c.halt(ctx, v); err != nil {
+		return connector.Source{}, err
+	}
 	if several {
 		return c.reachMany(ctx, v)
 	}
@@ -136,6 +140,10 @@ func (c *Connector) renewAll(ctx context.Context, v volume, before []path) (here
 func (c *Connector) again(ctx context.Context, v volume, here []path) (connector.Source, error) {
 	v.Proven = maps.Clone(v.Proven)
 	delete(v.Proven, proofMap) // a map of before says nothing about the way taken now
+	// Before the write protection of what may be somebody else's disk changes.
+	if err := c.prove(v, here); err != nil {
+		return connector.Source{}, err
+	}
 	if err := c.access(ctx, v, here); err != nil {
 		return connector.Source{}, err
 	}

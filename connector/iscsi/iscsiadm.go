@@ -140,8 +140,11 @@ func (c *Connector) logout(ctx context.Context, s host.ISCSISession) error {
 }
 
 // forget deletes the record of a portal, and the password with it. One that is
-// gone already is success.
+// gone already is success. The portal's lock is held.
 func (c *Connector) forget(ctx context.Context, p portal) error {
+	if err := c.discardDraft(p); err != nil {
+		return err
+	}
 	files, err := c.records(p)
 	if err == nil && len(files) == 0 && c.databaseKnown() {
 		return nil

@@ -182,7 +182,8 @@ func (c *Connector) mapNamed(m host.MultipathMap) (bool, error) {
 }
 
 // forgetPaths waits until multipathd has noticed that disks are gone. A late
-// notice would make it drop a new disk of the same name.
+// notice would make it drop a new disk of the same name. They were proved gone:
+// a name that exists again is already another volume's, and is let be.
 func (c *Connector) forgetPaths(ctx context.Context, disks []string) error {
 	patience, cancel := context.WithTimeout(ctx, toolLimit)
 	defer cancel()
@@ -193,11 +194,14 @@ func (c *Connector) forgetPaths(ctx context.Context, disks []string) error {
 			return true, nil // no daemon, nothing to forget
 		}
 		known := strings.Fields(string(res.Stdout))
-		left := slices.DeleteFunc(slices.Clone(disks), func(d string) bool { return !slices.Contains(known, d) })
-		if len(left) > 0 && time.Now().After(told) {
-			_, _ = c.run(patience, "multipathd", "del", "path", left[0])
+		disks = slices.DeleteFunc(disks, func(d string) bool {
+			_, err := c.host.BlockSize(d)
+			return err == nil || !slices.Contains(known, d)
+		})
+		if len(disks) > 0 && time.Now().After(told) {
+			_, _ = c.run(patience, "multipathd", "del", "path", disks[0])
 		}
-		return len(left) == 0, nil
+		return len(disks) == 0, nil
 	})
 }
 

@@ -113,8 +113,11 @@ func (c *Connector) path(v volume, s host.ISCSISession, lun uint64) (path, bool,
 
 // prove checks that paths lead to one disk, that it is the one that was proved
 // before, that it has the cloud's size on each, and that no other disk of this
-// host is the same.
+// host is the same. connector.ErrNotConnected when there is no path.
 func (c *Connector) prove(v volume, paths []path) error {
+	if len(paths) == 0 {
+		return fmt.Errorf("no disk of %s is here: %w", strings.Join(v.targets(), ", "), connector.ErrNotConnected)
+	}
 	names := map[string]bool{}
 	for _, p := range paths {
 		if err := v.proveOne(p); err != nil {

@@ -2,6 +2,7 @@ package iscsi
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -69,7 +70,7 @@ func (c *Connector) prepare(ctx context.Context, v volume, p portal) error {
 		return c.prepareAloud(ctx, v, p)
 	}
 	for _, file := range files {
-		if err := c.rewrite(ctx, file, v.settings()); err != nil {
+		if err := c.rewrite(ctx, p, file, v.settings()); err != nil {
 			return fmt.Errorf("write our settings into %s: %w", file, err)
 		}
 	}
@@ -147,9 +148,9 @@ func (c *Connector) filesAt(name string) ([]string, error) {
 }
 
 // rewrite puts settings into a record. It appears as a whole, readable for root
-// alone: iscsiadm reads either the old one or the new one. The half-written file
-// lies where iscsiadm looks for no record.
-func (c *Connector) rewrite(ctx context.Context, file string, settings []setting) error {
+// alone: iscsiadm reads either the old one or the new one. The portal's lock is
+// held.
+func (c *Connector) rewrite(ctx context.Context, p portal, file string, settings []setting) error {
 	old, err := os.ReadFile(c.host.Path(file))
 	if err != nil {
 		return err
@@ -157,17 +158,34 @@ func (c *Connector) rewrite(ctx context.Context, file string, settings []setting
 	// The crossing is the file alone: what is written may be a password.
 	defer trace.Cross(ctx, trace.Host, "rewrite "+file)()
 	base, _, _ := strings.Cut(file, "/nodes/")
-	temp, err := os.CreateTemp(c.host.Path(base), ".fuxi-")
+	temp, err := os.OpenFile(c.host.Path(base, p.draft()), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = temp.WriteString(edit(string(old), settings)) // CreateTemp makes it 0600
+	_, err = temp.WriteString(edit(string(old), settings))
 	err = errors.Join(err, temp.Close())
 	if err == nil {
 		err = os.Rename(temp.Name(), c.host.Path(file))
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
+}
+
+// draft is the name of a portal's half-written record, in the database's own
+// directory, where iscsiadm looks for no record. It is always the same: what a
+// crash leaves, with the password in it, is found again.
+func (p portal) draft() string {
+	return fmt.Sprintf(".fuxi-%x", sha256.Sum256([]byte(p.iqn+" at "+p.String())))[:22]
+}
+
+// discardDraft removes what a crash left of a record.
+func (c *Connector) discardDraft(p portal) error {
+	for _, base := range databases() {
+		if err := os.Remove(c.host.Path(base, p.draft())); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

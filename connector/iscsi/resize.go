@@ -2,7 +2,6 @@ package iscsi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,6 +27,8 @@ func (c *Connector) resize(ctx context.Context, v volume) (connector.Source, err
 			// Its size would stay the old one, and the map's could not grow.
 			return connector.Source{}, fmt.Errorf("the path through %s is down (session %s, %s %s): grow again when it is back", p.portal, p.session.State, p.disk.Device(), p.disk.State)
 		}
+	}
+	for _, p := range paths {
 		limited, cancel := context.WithTimeout(ctx, kernelLimit)
 		err := c.host.RescanSCSI(limited, p.disk.Address)
 		cancel()
@@ -43,7 +44,10 @@ func (c *Connector) resize(ctx context.Context, v volume) (connector.Source, err
 		return connector.Source{}, err
 	}
 	if found {
-		if err := errors.Join(c.prove(v, paths), c.growMap(ctx, m, paths[0].size)); err != nil {
+		if err := c.prove(v, paths); err != nil {
+			return connector.Source{}, err
+		}
+		if err := c.growMap(ctx, m, paths[0].size); err != nil {
 			return connector.Source{}, err
 		}
 	}

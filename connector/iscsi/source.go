@@ -25,9 +25,6 @@ const (
 // the one path, proved. connector.ErrNotConnected when there is none, or when a
 // map was proved before and is gone.
 func (c *Connector) source(v volume, paths []path) (connector.Source, error) {
-	if len(paths) == 0 {
-		return connector.Source{}, fmt.Errorf("no disk of %s is here: %w", strings.Join(v.targets(), ", "), connector.ErrNotConnected)
-	}
 	if err := c.prove(v, paths); err != nil {
 		return connector.Source{}, err
 	}

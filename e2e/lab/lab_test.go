@@ -26,8 +26,8 @@ func together() []scenario {
 		{name: "Multipath", play: multipath},
 		{name: "Grow", play: grow},
 		{name: "WrongSecret", play: wrongSecret},
-		{name: "Neighbours", play: neighbours},
-		{name: "TokenExpires", play: tokenExpires},
+		{name: "Neighbours", full: true, play: neighbours},
+		{name: "TokenExpires", full: true, play: tokenExpires},
 		{name: "RealTarget", play: realTarget},
 		{name: "Recordings", full: true, play: recordings},
 	}

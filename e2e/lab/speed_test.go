@@ -29,6 +29,9 @@ func speed(s *scene) {
 	s.traceIsTrue(n, name)
 	s.against(n, name, false, rounds)
 	s.against(n, name, true, rounds)
+	if !s.full {
+		return
+	}
 	s.with(settings{"cinder": {`multipath = "off"`}}) // as the bare device has one path
 	s.throughput(n, name)
 }
