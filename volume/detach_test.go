@@ -33,3 +33,47 @@ func TestUnknownDriverIsGivenBack_D1(t *testing.T) {
 		t.Errorf("Mount with a connector: %v", err)
 	}
 }
+
+// TestGrowingVolumeIsNotGivenBack: the cloud, when it has extended a volume, sets
+// the status that it had before; in-use without an attachment would be for good.
+func TestGrowingVolumeIsNotGivenBack(t *testing.T) {
+	c := newMemoryCloud()
+	s := member(t, t.TempDir(), "m1", "node1", "iqn.a", c)
+	ctx := context.Background()
+	if err := s.Create(ctx, "n", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Mount(ctx, MountRequest{Name: "n", User: "u"}); err != nil {
+		t.Fatal(err)
+	}
+	v, _ := s.registry.resolve("n")
+	h := s.known(v.Key)
+	attached := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.att)
+	}
+	cause := errors.New("the filesystem is damaged")
+	giveBack := func() {
+		t.Helper()
+		if err := h.lock.acquire(ctx, "test"); err != nil {
+			t.Fatal(err)
+		}
+		defer h.lock.release()
+		if err := s.giveBack(ctx, h, cause); !errors.Is(err, cause) {
+			t.Errorf("giveBack: %v", err)
+		}
+	}
+	if err := h.growth.acquire(ctx, "grow"); err != nil {
+		t.Fatal(err)
+	}
+	giveBack()
+	if attached() != 1 {
+		t.Error("given back while it grows")
+	}
+	h.growth.release()
+	giveBack()
+	if attached() != 0 {
+		t.Error("not given back afterwards")
+	}
+}
