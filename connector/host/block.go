@@ -37,7 +37,10 @@ func (h *Host) SetReadOnly(ctx context.Context, device string, readOnly bool) er
 // BlockSize returns the size of a block device ("sda", "dm-0") in bytes, as the
 // kernel knows it; the device is not asked.
 func (h *Host) BlockSize(name string) (int64, error) {
-	word := h.readWord("/sys/block/" + name + "/size")
+	word, err := h.attribute("/sys/block/" + name + "/size")
+	if err != nil {
+		return 0, fmt.Errorf("size of %s: %w", name, err)
+	}
 	var sectors int64
 	if _, err := fmt.Sscanf(word, "%d", &sectors); err != nil {
 		return 0, fmt.Errorf("size of %s: sysfs says %q", name, word)

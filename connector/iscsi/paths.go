@@ -107,8 +107,11 @@ func (c *Connector) path(v volume, s host.ISCSISession, lun uint64) (path, bool,
 	if p.id, err = c.host.SCSIIdentity(p.disk.Address); err != nil {
 		return p, false, err
 	}
-	p.size, err = c.host.BlockSize(p.disk.Name)
-	return p, err == nil, nil
+	// Only gone is not there: what could not be read would not be detached.
+	if p.size, err = c.host.BlockSize(p.disk.Name); gone(err) {
+		return p, false, nil
+	}
+	return p, err == nil, err
 }
 
 // prove checks that paths lead to one disk, that it is the one that was proved
