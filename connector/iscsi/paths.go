@@ -12,8 +12,6 @@ import (
 	"github.com/openstack/fuxi/connector/host"
 )
 
-const gib = int64(1) << 30
-
 // path is one disk of the kernel that shows the volume's unit.
 type path struct {
 	portal  string // where its session was asked to log in
@@ -173,19 +171,8 @@ func (v volume) proveOne(p path) error {
 	case want != "" && want != p.id.WWID:
 		return fmt.Errorf("%s at %s is %s, but this volume was %s: %w: the storage may show another volume under its number", p.disk.Device(), p.portal, p.id.WWID, want, connector.ErrUnsafe)
 	}
-	if err := rightSize(p.size, v.SizeGiB); err != nil {
+	if err := v.CheckSize(p.size); err != nil {
 		return fmt.Errorf("%s at %s %w", p.disk.Device(), p.portal, err)
-	}
-	return nil
-}
-
-// rightSize proves that a size is the cloud's, up to one per cent of rounding.
-// Another size is another volume, or one that grows just now.
-func rightSize(size int64, sizeGiB int) error {
-	low := int64(sizeGiB) * gib
-	if high := low + low/100; size < low || size > high {
-		return fmt.Errorf("has %d bytes, the cloud says %d GiB (%d to %d bytes): %w: if the volume was just extended try again, else compare both",
-			size, sizeGiB, low, high, connector.ErrUnsafe)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (c *Connector) mapSource(v volume, paths []path, m host.MultipathMap) (conn
 	if err != nil {
 		return connector.Source{}, err
 	}
-	if err := rightSize(size, v.SizeGiB); err != nil {
+	if err := v.CheckSize(size); err != nil {
 		return connector.Source{}, fmt.Errorf("%s %w", m.Device(), err)
 	}
 	device, err := c.host.BlockNode(m.Name)

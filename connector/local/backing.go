@@ -13,8 +13,6 @@ import (
 	"github.com/openstack/fuxi/connector"
 )
 
-const gib = int64(1) << 30
-
 // backing is what device_path names: an open file, or a block device.
 type backing struct {
 	path   string
@@ -95,24 +93,13 @@ func (c *Connector) openFile(path string, conn connector.Connection) (*backing, 
 		err = fmt.Errorf("neither a regular file nor below /dev: %w", connector.ErrUnsafe)
 	}
 	if err == nil {
-		err = rightSize(st.Size, conn.SizeGiB)
+		err = conn.CheckSize(st.Size)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &backing{path: path, file: os.NewFile(uintptr(fd), path), dev: st.Dev, inode: st.Ino, size: st.Size}, nil
-}
-
-// rightSize proves that a size is the cloud's, up to one per cent of rounding.
-// Another size is another volume, or one that grows just now.
-func rightSize(size int64, sizeGiB int) error {
-	low := int64(sizeGiB) * gib
-	if high := low + low/100; size < low || size > high {
-		return fmt.Errorf("has %d bytes, the cloud says %d GiB (%d to %d bytes): %w: if the volume was just extended try again, else compare both",
-			size, sizeGiB, low, high, connector.ErrUnsafe)
-	}
-	return nil
 }
 
 // proof is the record of what identified the device.

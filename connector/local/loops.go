@@ -133,7 +133,7 @@ func (c *Connector) source(conn connector.Connection, b *backing, device string)
 	if err != nil {
 		return connector.Source{}, err
 	}
-	if err := rightSize(size, conn.SizeGiB); err != nil {
+	if err := conn.CheckSize(size); err != nil {
 		return connector.Source{}, fmt.Errorf("%s: %w", device, err)
 	}
 	return connector.Source{Device: device, SizeBytes: size, Proof: b.proof()}, nil
