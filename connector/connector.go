@@ -39,6 +39,9 @@ type Connection struct {
 	Encrypted bool           `json:"encrypted"` // the raw device holds ciphertext
 	Data      map[string]any `json:"data"`      // the driver's own fields, as the cloud sent them
 	Secret    map[string]any `json:"-"`         // the fields of Data that must not be shown or logged
+	// MountOptions are the user's, for shares, whose connecting is mounting. They
+	// are from the allow-list.
+	MountOptions []string `json:"mount_options,omitempty"`
 	// Proven is the Proof of the Source that an earlier Connect under the same
 	// attachment returned, nil when there was none. What it says of the identity
 	// of a device (WWID …) is compared: another device is refused.
@@ -47,10 +50,13 @@ type Connection struct {
 
 // Source is a thing that can be mounted, and the proof of what it is.
 type Source struct {
-	Device    string            `json:"device,omitempty"` // block device path on this host
-	Export    string            `json:"export,omitempty"` // network export, for shares
-	SizeBytes int64             `json:"size_bytes"`       // of the device; 0 for exports
-	Proof     map[string]string `json:"proof"`            // what Connect really did and what identified it (backing file, WWID, portals …)
+	Device string `json:"device,omitempty"` // block device path on this host
+	Export string `json:"export,omitempty"` // network export, for shares
+	// Directory is where the whole export of a share is mounted on this host, out
+	// of users' sight; "" for devices.
+	Directory string            `json:"directory,omitempty"`
+	SizeBytes int64             `json:"size_bytes"` // of the device; 0 for exports
+	Proof     map[string]string `json:"proof"`      // what Connect really did and what identified it (backing file, WWID, portals …)
 }
 
 // Connector makes the volumes of one driver reachable on this host.

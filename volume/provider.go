@@ -17,16 +17,19 @@ type Key struct {
 // Volume is what the cloud last said about one volume.
 type Volume struct {
 	Key
-	Name        string       `json:"name"` // Docker's name: fuxi:name if marked, else the cloud's name
-	SizeGiB     int          `json:"size_gib"`
-	Status      string       `json:"status"` // the cloud's own word: available, in-use …
-	Type        string       `json:"type,omitempty"`
-	Zone        string       `json:"zone,omitempty"`
-	SnapshotID  string       `json:"snapshot_id,omitempty"` // made from this snapshot
-	SourceID    string       `json:"source_id,omitempty"`   // cloned from this volume
-	FromImage   bool         `json:"from_image,omitempty"`  // made from an image (or bootable)
-	Multiattach bool         `json:"multiattach,omitempty"`
-	Encrypted   bool         `json:"encrypted,omitempty"`
+	Name        string `json:"name"` // Docker's name: fuxi:name if marked, else the cloud's name
+	SizeGiB     int    `json:"size_gib"`
+	Status      string `json:"status"` // the cloud's own word: available, in-use …
+	Type        string `json:"type,omitempty"`
+	Zone        string `json:"zone,omitempty"`
+	SnapshotID  string `json:"snapshot_id,omitempty"` // made from this snapshot
+	SourceID    string `json:"source_id,omitempty"`   // cloned from this volume
+	FromImage   bool   `json:"from_image,omitempty"`  // made from an image (or bootable)
+	Multiattach bool   `json:"multiattach,omitempty"`
+	Encrypted   bool   `json:"encrypted,omitempty"`
+	// Share is the protocol by which the cloud serves it as a filesystem to many
+	// hosts at once (NFS, CEPHFS); "" is a block volume.
+	Share       string       `json:"share,omitempty"`
 	CreatedAt   time.Time    `json:"created_at"` // UTC, whole seconds
 	UpdatedAt   time.Time    `json:"updated_at"` // UTC, whole seconds; zero if never updated
 	Marks       Marks        `json:"marks"`
@@ -49,14 +52,18 @@ type Attachment struct {
 // request, so no volume of ours is ever without them.
 type NewVolume struct {
 	Name        string
-	SizeGiB     int // 0 only with SnapshotID or SourceID: the source's size
-	Type        string
+	SizeGiB     int    // 0 only with SnapshotID or SourceID: the source's size
+	Type        string // of volumes, or of shares
 	Zone        string
 	SnapshotID  string
 	SourceID    string
 	Description string
-	Multiattach bool              // checked against the type, never sent
-	Metadata    map[string]string // marks and the user's metadata.*
+	// Of shares only.
+	ShareProto   string            // NFS, CEPHFS; "" is the provider's default
+	ShareNetwork string            // id
+	IsPublic     bool              // visible to every project
+	Multiattach  bool              // checked against the type, never sent
+	Metadata     map[string]string // marks and the user's metadata.*
 }
 
 // Query selects volumes of this cluster (volume_from mark), `deleting` and
