@@ -20,6 +20,9 @@ func (c Config) problems() []Problem {
 	c.checkPlugin(&k)
 	c.checkCloud(&k)
 	c.checkCinder(&k)
+	c.checkNova(&k)
+	c.checkCeph(&k)
+	c.checkManila(&k)
 	if c.Host.Name != "" {
 		k.matches("host.name", c.Host.Name, namePattern(253), "a name starts with a letter or digit, followed by up to 252 letters, digits, '_', '.' or '-'; \"\" takes the host's own")
 	}
@@ -51,12 +54,12 @@ func (c Config) checkPlugin(k *checker) {
 		k.add("plugin.mount_dir", p.MountDir, "must not contain a socket")
 	}
 	if len(p.Providers) == 0 {
-		k.add("plugin.providers", p.Providers, "at least one is needed; allowed: \"cinder\"")
+		k.add("plugin.providers", p.Providers, "at least one is needed; allowed: \"cinder\" and \"manila\"")
 	}
 	for i, name := range p.Providers {
 		switch {
-		case name != "cinder":
-			k.add("plugin.providers", p.Providers, fmt.Sprintf("%q is not supported by this version; allowed: \"cinder\"", name))
+		case name != "cinder" && name != "manila":
+			k.add("plugin.providers", p.Providers, fmt.Sprintf("%q is no provider; allowed: \"cinder\" and \"manila\"%s", name, didYouMean(name, "cinder", "manila")))
 		case slices.Contains(p.Providers[:i], name):
 			k.add("plugin.providers", p.Providers, fmt.Sprintf("%q is given twice", name))
 		}
@@ -92,14 +95,8 @@ func (c Config) checkCloud(k *checker) {
 
 func (c Config) checkCinder(k *checker) {
 	s := c.Cinder
-	if s.Connector == "nova" {
-		k.add("cinder.connector", s.Connector, "is not supported by this version; allowed: \"host\"")
-	} else {
-		k.oneOf("cinder.connector", s.Connector, "host")
-	}
-	if s.DefaultSize < 1 || s.DefaultSize > 65536 {
-		k.add("cinder.default_size", s.DefaultSize, "must be from 1 to 65536 (GiB)")
-	}
+	k.oneOf("cinder.connector", s.Connector, "host", "nova")
+	k.size("cinder.default_size", s.DefaultSize)
 	k.oneOf("cinder.fstype", s.FSType, "ext4", "xfs", "btrfs")
 	k.oneOf("cinder.multipath", s.Multipath, "off", "auto", "require")
 	k.text("cinder.volume_type", s.VolumeType)
@@ -138,10 +135,14 @@ func (k *checker) oneOf(key, value string, allowed ...string) {
 		return
 	}
 	text := "allowed: " + quotedList(allowed)
+	k.add(key, value, text+didYouMean(value, allowed...))
+}
+
+func didYouMean(value string, allowed ...string) string {
 	if near := nearest(value, allowed); near != "" {
-		text += fmt.Sprintf("; did you mean %q?", near)
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
-	k.add(key, value, text)
+	return ""
 }
 
 func (k *checker) within(key string, d Duration, low, high time.Duration) {

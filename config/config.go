@@ -22,6 +22,9 @@ type Config struct {
 	Plugin Plugin `toml:"plugin"`
 	Cloud  Cloud  `toml:"cloud"`
 	Cinder Cinder `toml:"cinder"`
+	Nova   Nova   `toml:"nova"`
+	Ceph   Ceph   `toml:"ceph"`
+	Manila Manila `toml:"manila"`
 	Host   Host   `toml:"host"`
 	Log    Log    `toml:"log"`
 }
@@ -53,7 +56,7 @@ type Cloud struct {
 
 // Cinder is how block volumes are made and attached.
 type Cinder struct {
-	Connector      string   `toml:"connector"`         // host
+	Connector      string   `toml:"connector"`         // host or nova
 	DefaultSize    int      `toml:"default_size"`      // GiB
 	FSType         string   `toml:"fstype"`            // ext4, xfs or btrfs
 	VolumeType     string   `toml:"volume_type"`       // "" is the cloud's default
@@ -63,6 +66,30 @@ type Cinder struct {
 	ReservationAge Duration `toml:"reservation_age"`   // at least 1s
 	Multipath      string   `toml:"multipath"`         // off, auto or require
 	UnzeroedTypes  []string `toml:"unzeroed_types"`    // volume types whose new volumes may hold stale bytes
+}
+
+// Nova is what a Docker host that is a Nova server needs when [cinder] connector
+// is nova.
+type Nova struct {
+	ServerID   string `toml:"server_id"`   // lower-case uuid; "" is found out
+	MaxVolumes int    `toml:"max_volumes"` // this server can hold; 0 is learned from its buses
+}
+
+// Ceph is how volumes on Ceph RBD are mapped.
+type Ceph struct {
+	ConfDir           string   `toml:"conf_dir"`            // absolute; CLUSTER.conf and keyrings
+	Mapper            string   `toml:"mapper"`              // krbd or nbd
+	OSDRequestTimeout Duration `toml:"osd_request_timeout"` // 0 waits for ever; whole seconds
+}
+
+// Manila is how shares are made.
+type Manila struct {
+	DefaultSize  int      `toml:"default_size"`      // GiB
+	ShareProto   string   `toml:"share_proto"`       // NFS or CEPHFS
+	ShareType    string   `toml:"share_type"`        // "" is the cloud's default
+	ShareNetwork string   `toml:"share_network"`     // uuid; "" is none
+	Zone         string   `toml:"availability_zone"` // "" is the cloud's default
+	Networks     []string `toml:"networks"`          // CIDRs; exports within them are preferred
 }
 
 // Host is what this host tells the cloud about itself; "" is found out at start.
@@ -96,7 +123,9 @@ func unsetDefaults() Config {
 			Connector: "host", DefaultSize: 1, FSType: "ext4", Linger: Duration{10 * time.Second},
 			WaitForRelease: Duration{45 * time.Second}, ReservationAge: Duration{3 * time.Minute}, Multipath: "auto", UnzeroedTypes: []string{},
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Ceph:   Ceph{ConfDir: "/etc/ceph", Mapper: "krbd"},
+		Manila: Manila{DefaultSize: 1, ShareProto: "NFS", Networks: []string{}},
+		Log:    Log{Level: "info", Format: "text"},
 	}
 }
 

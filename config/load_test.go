@@ -57,7 +57,7 @@ func TestLoadMissingFile(t *testing.T) {
 func TestDecodeProblems(t *testing.T) {
 	for text, want := range map[string]string{
 		"a = ":                              `f.toml:1: not TOML: unexpected EOF; expected value`,
-		"a = 1":                             `f.toml:1: a: unknown section; the sections are [cinder], [cloud], [host], [log], [plugin]`,
+		"a = 1":                             `f.toml:1: a: unknown section; the sections are [ceph], [cinder], [cloud], [host], [log], [manila], [nova], [plugin]`,
 		"[plugins]\nname = \"x\"":           `f.toml:1: plugins: unknown section; did you mean [plugin]?`,
 		"linger = \"1s\"":                   `f.toml:1: linger: unknown; it belongs into a section, as cinder.linger`,
 		"plugin = 1":                        `f.toml:1: plugin = 1: must be a section: [plugin]`,

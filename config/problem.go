@@ -140,7 +140,7 @@ func plainKey(key string) string {
 func nearest(word string, words []string) string {
 	found, least := "", 1+max(1, (min(len(word), 40)+2)/3)
 	for _, w := range words {
-		if d := edits(strings.ToLower(word), w); d < least {
+		if d := edits(strings.ToLower(word), strings.ToLower(w)); d < least {
 			found, least = w, d
 		}
 	}

@@ -138,6 +138,7 @@ type Owner struct {
 type Mounted struct {
 	Target string // mount point
 	Device string // block device path, by major:minor
+	Export string // of a share: as in Source.Export; Device is "" then
 	Subdir string // root of the mount within the filesystem, "/" for all of it
 	FSType string
 	RO     bool

@@ -7,8 +7,8 @@ import (
 
 // adopt takes a volume that exists in the cloud into this cluster under the
 // Docker name: its content stays as it is and is never formatted.
-func (s *Service) adopt(ctx context.Context, name string, opts Options) error {
-	v, err := s.backend.Provider.Get(ctx, opts.VolumeID)
+func (s *Service) adopt(ctx context.Context, b *storage, name string, opts Options) error {
+	v, err := b.Provider.Get(ctx, opts.VolumeID)
 	if err != nil {
 		return wrap(err, "reading volume_id %s", opts.VolumeID)
 	}
@@ -32,7 +32,7 @@ func (s *Service) adopt(ctx context.Context, name string, opts Options) error {
 	if v.Marks.Released {
 		change.Unset = []string{markReleased, markTrashed}
 	}
-	after, err := s.backend.Provider.SetMarks(ctx, v.ID, change)
+	after, err := b.Provider.SetMarks(ctx, v.ID, change)
 	if err != nil {
 		return wrap(err, "marking %s as adopted", v.ID)
 	}

@@ -68,7 +68,7 @@ func (s *Service) aloneOn(ctx context.Context, h *handle) error {
 	if !v.Multiattach {
 		return nil
 	}
-	rows, err := s.backend.Attacher.Attachments(ctx, v.ID)
+	rows, err := s.of(v.Key).Attacher.Attachments(ctx, v.ID)
 	if err != nil {
 		return wrap(err, "making sure that no other host has %s", v.Name)
 	}
@@ -76,7 +76,7 @@ func (s *Service) aloneOn(ctx context.Context, h *handle) error {
 		if a.ID == h.rec.Attachment {
 			continue
 		}
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
+		fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 		who := a.holder()
 		if err == nil && len(fresh.Attachments) > 0 {
 			who = fresh.Attachments[0].holder()
@@ -110,11 +110,12 @@ func (s *Service) stillConnected(ctx context.Context, h *handle, src connector.S
 	return v, src, nil
 }
 
-func (s *Service) connector(driver string) (connector.Connector, error) {
-	c, ok := s.backend.Connectors[driver]
+func (s *Service) connector(k Key, driver string) (connector.Connector, error) {
+	known := s.of(k).Connectors
+	c, ok := known[driver]
 	if !ok {
 		var have []string
-		for d := range s.backend.Connectors {
+		for d := range known {
 			have = append(have, d)
 		}
 		slices.Sort(have)
@@ -129,7 +130,7 @@ func (s *Service) findSource(ctx context.Context, h *handle) (connector.Source, 
 	if h.rec.Connection == nil {
 		return connector.Source{}, connector.ErrNotConnected
 	}
-	c, err := s.connector(h.rec.Connection.Driver)
+	c, err := s.connector(h.key, h.rec.Connection.Driver)
 	if err != nil {
 		return connector.Source{}, err
 	}
@@ -150,7 +151,7 @@ func (s *Service) findSource(ctx context.Context, h *handle) (connector.Source, 
 // ours, because a device may only be connected again under its protection. One
 // that is gone, or was made for another identity of this host, is forgotten.
 func (s *Service) confirm(ctx context.Context, h *handle) error {
-	rows, err := s.backend.Attacher.Attachments(ctx, h.rec.Volume.ID)
+	rows, err := s.of(h.key).Attacher.Attachments(ctx, h.rec.Volume.ID)
 	if errors.Is(err, ErrNotFound) {
 		rows, err = nil, nil
 	}
@@ -171,7 +172,7 @@ func (s *Service) confirm(ctx context.Context, h *handle) error {
 		s.events.add(h.rec.Volume.Name, "attachment %s is gone from the cloud; attaching anew", h.rec.Attachment)
 	} else {
 		s.events.add(h.rec.Volume.Name, "attachment %s was made for %s; attaching anew as %s", h.rec.Attachment, h.rec.ExposedTo, s.cfg.Host.fingerprint())
-		if err := s.backend.Attacher.Release(ctx, h.rec.Attachment); err != nil {
+		if err := s.of(h.key).Attacher.Release(ctx, h.rec.Attachment); err != nil {
 			return wrap(err, "releasing attachment %s of %s", h.rec.Attachment, h.rec.Volume.Name)
 		}
 	}
@@ -196,15 +197,18 @@ func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
 		if err := s.announce(ctx, h, StepReserved); err != nil {
 			return err
 		}
-		if _, err := s.backend.Provider.SetMarks(ctx, v.ID, MarkChange{Unset: []string{markPristine}, Known: v.Metadata}); err != nil {
+		if _, err := s.of(v.Key).Provider.SetMarks(ctx, v.ID, MarkChange{Unset: []string{markPristine}, Known: v.Metadata}); err != nil {
 			return wrap(err, "marking %s as given to a host", v.Name)
 		}
 	}
-	me, err := s.identity(ctx)
+	me, err := s.identity(ctx, s.of(h.key))
 	if err != nil {
 		return wrap(err, "exposing %s to this host", v.Name)
 	}
-	conn, err := s.backend.Attacher.Expose(ctx, v, h.rec.Attachment, me)
+	conn, err := s.of(h.key).Attacher.Expose(ctx, v, h.rec.Attachment, me)
+	if err == nil && v.shared() {
+		conn, err = withUsersOptions(conn, v)
+	}
 	if err != nil && s.twin != "" {
 		return Errorf(ErrUnsafe, "exposing %s to this host: %s; the cloud, which was not shown that name, says: %w", v.Name, s.twin, err)
 	}
@@ -221,13 +225,16 @@ func (s *Service) connect(ctx context.Context, h *handle) (connector.Source, err
 	if conn.Encrypted {
 		return connector.Source{}, Errorf(ErrUnsafe, "%s is on an encrypted volume type: a bare host sees ciphertext, and formatting that would destroy it; use an unencrypted type", h.rec.Volume.Name)
 	}
-	c, err := s.connector(conn.Driver)
+	c, err := s.connector(h.key, conn.Driver)
 	if err != nil {
 		return connector.Source{}, err
 	}
 	src, err := c.Connect(ctx, conn)
 	if s.resized(ctx, h, err) {
 		src, err = c.Connect(ctx, h.rec.connection())
+	}
+	if err != nil {
+		src, err = s.connectMoved(ctx, h, c, err)
 	}
 	if err != nil {
 		return src, wrap(err, "connecting %s", h.rec.Volume.Name)
@@ -240,7 +247,7 @@ func (s *Service) complete(ctx context.Context, h *handle) error {
 	if h.rec.Completed {
 		return nil
 	}
-	if err := s.backend.Attacher.Complete(ctx, h.rec.Attachment); err != nil {
+	if err := s.of(h.key).Attacher.Complete(ctx, h.rec.Attachment); err != nil {
 		return wrap(err, "completing the attachment of %s", h.rec.Volume.Name)
 	}
 	h.rec.Completed = true

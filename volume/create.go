@@ -26,34 +26,34 @@ func (s *Service) Create(ctx context.Context, name string, raw map[string]string
 	if err != nil {
 		return err
 	}
-	if err := s.checkOptions(opts); err != nil {
+	b, err := s.chosen(opts)
+	if err != nil {
+		return err
+	}
+	if err := b.checkOptions(opts); err != nil {
 		return err
 	}
 	if err := s.awaitReady(ctx); err != nil {
 		return err
 	}
 	return s.background(ctx, "creating "+name, func(ctx context.Context) error {
-		return s.withName(ctx, name, "create", func() error { return s.createLocked(ctx, name, opts) })
+		return s.withName(ctx, name, "create", func() error { return s.createLocked(ctx, b, name, opts) })
 	})
 }
 
 // checkOptions refuses what this daemon's configuration makes impossible.
-func (s *Service) checkOptions(opts Options) error {
-	if opts.Provider != "" && opts.Provider != s.backend.Name {
-		return Errorf(ErrInvalid, "volume_provider %q is not enabled here: allowed is %q (plugin.providers in fuxi.toml)", opts.Provider, s.backend.Name)
+func (b *storage) checkOptions(opts Options) error {
+	if err := opts.CheckProvider(b.Name); err != nil {
+		return err
 	}
-	fstype := s.wantedFS(opts)
+	if b.Shares {
+		return opts.CheckMount(first(opts.ShareProto, b.Defaults.ShareProto))
+	}
+	fstype := first(opts.FSType, b.Defaults.FSType)
 	if err := opts.CheckMkfs(fstype); err != nil {
 		return err
 	}
 	return opts.CheckMount(fstype)
-}
-
-func (s *Service) wantedFS(opts Options) string {
-	if opts.FSType != "" {
-		return opts.FSType
-	}
-	return s.cfg.Defaults.FSType
 }
 
 // withName runs fn while it owns the name: creates of one name run one after
@@ -89,7 +89,7 @@ type nameLock struct {
 }
 
 // createLocked: known → compare; unknown → ask; absent → make or adopt.
-func (s *Service) createLocked(ctx context.Context, name string, opts Options) error {
+func (s *Service) createLocked(ctx context.Context, b *storage, name string, opts Options) error {
 	if err := s.settleIntent(ctx, name); err != nil {
 		return err
 	}
@@ -101,13 +101,13 @@ func (s *Service) createLocked(ctx context.Context, name string, opts Options) e
 		return s.sameAs(ctx, v, opts)
 	}
 	if opts.VolumeID != "" {
-		return s.adopt(ctx, name, opts)
+		return s.adopt(ctx, b, name, opts)
 	}
-	req, err := s.newVolume(ctx, name, opts)
+	req, err := s.newVolume(ctx, b, name, opts)
 	if err != nil {
 		return err
 	}
-	v, err = s.post(ctx, req)
+	v, err = s.post(ctx, b, req)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *Service) createLocked(ctx context.Context, name string, opts Options) e
 // A list that fails means "cannot say", and then nothing is created.
 func (s *Service) existing(ctx context.Context, name string) (Volume, bool, error) {
 	if v, ok := s.registry.resolve(name); ok {
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
+		fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 		switch {
 		case err == nil && fresh.Usable():
 			s.registry.put(fresh, time.Now())
@@ -193,7 +193,7 @@ func errorText(v Volume) string {
 // untilCreated polls a volume while it is being created.
 func (s *Service) untilCreated(ctx context.Context, v Volume) (Volume, error) {
 	for try := 0; v.Status == "creating" || v.Status == "downloading"; try++ {
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
+		fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return v, errors.Join(Errorf(ErrNotFound, "volume %s (%s) vanished while it was being created: repeat the command", v.Name, v.ID), s.forgetGone(ctx, v))
@@ -215,11 +215,11 @@ func (s *Service) untilCreated(ctx context.Context, v Volume) (Volume, error) {
 // finish, so that the name is free for another try. v is fresh.
 func (s *Service) failedCreate(ctx context.Context, v Volume) error {
 	text := errorText(v)
-	rows, err := s.backend.Attacher.Attachments(ctx, v.ID)
+	rows, err := s.of(v.Key).Attacher.Attachments(ctx, v.ID)
 	if err != nil || len(rows) > 0 || v.Marks.Formatted != nil || v.Marks.Formatting != nil || !s.neverUsed(ctx, v.Key) {
 		return Errorf(ErrUnavailable, "%s; it is left as it is", text)
 	}
-	if err := s.backend.Provider.Delete(ctx, v.ID); err != nil {
+	if err := s.of(v.Key).Provider.Delete(ctx, v.ID); err != nil {
 		return Errorf(ErrUnavailable, "%s, and deleting it failed: %w", text, err)
 	}
 	return errors.Join(Errorf(ErrUnavailable, "%s; it was deleted, so the command can be repeated", text), s.forgetGone(ctx, v))

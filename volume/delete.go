@@ -17,7 +17,7 @@ func (s *Service) deleteVolume(ctx context.Context, h *handle) error {
 	if err := s.announce(ctx, h, StepDeleting); err != nil {
 		return err
 	}
-	err := s.backend.Provider.Delete(ctx, v.ID)
+	err := s.of(v.Key).Provider.Delete(ctx, v.ID)
 	if err != nil {
 		if jerr := s.announce(ctx, h, StepIdle); jerr != nil {
 			return errors.Join(err, jerr)
@@ -39,7 +39,7 @@ func (s *Service) untilDeleted(ctx context.Context, v Volume) (string, error) {
 	until := time.Now().Add(deleteWait)
 	status := "deleting"
 	for try := 0; ; try++ {
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
+		fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return "", nil
@@ -61,7 +61,7 @@ func (s *Service) watchDeleting(v Volume) {
 	ctx, cancel := context.WithTimeout(s.base, workLimit)
 	defer cancel()
 	for try := 0; pause(ctx, try) == nil; try++ {
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
+		fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			s.events.add(v.Name, "volume %s is deleted now", v.ID)
@@ -79,7 +79,7 @@ func (s *Service) notDeleted(ctx context.Context, v Volume, cause error) error {
 	if !errors.Is(cause, ErrInUse) && !errors.Is(cause, ErrConflict) {
 		return wrap(cause, "deleting %s", v.Name)
 	}
-	fresh, err := s.backend.Provider.Get(ctx, v.ID)
+	fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 	if err != nil || len(fresh.Attachments) == 0 {
 		return wrap(cause, "deleting %s", v.Name)
 	}

@@ -94,8 +94,8 @@ func (s *Service) detach(ctx context.Context, h *handle) error {
 		if err != nil {
 			return err
 		}
-		if m != nil && h.rec.Source != nil && m.Device != h.rec.Source.Device {
-			return Errorf(ErrUnsafe, "%s shows %s, which is not the device of %s (%s): it is left alone; unmount it by hand", m.Target, m.Device, h.rec.Volume.Name, h.rec.Source.Device)
+		if m != nil && h.rec.Source != nil && !shows(*m, *h.rec.Source) {
+			return Errorf(ErrUnsafe, "%s shows %s, which is not the device of %s (%s): it is left alone; unmount it by hand", m.Target, first(m.Device, m.Export), h.rec.Volume.Name, place(*h.rec.Source))
 		}
 		if m != nil {
 			if err := s.unmountNow(ctx, h); err != nil {
@@ -122,7 +122,7 @@ func (s *Service) disconnect(ctx context.Context, h *handle) error {
 	if h.rec.Connection == nil {
 		return nil
 	}
-	c, err := s.connector(h.rec.Connection.Driver)
+	c, err := s.connector(h.key, h.rec.Connection.Driver)
 	if err != nil && h.rec.Source == nil {
 		return nil // what this fuxi cannot connect it has not connected
 	}
@@ -154,7 +154,7 @@ func (s *Service) releaseAttachment(ctx context.Context, h *handle) error {
 		}
 	}
 	if h.rec.Attachment != "" {
-		if err := s.backend.Attacher.Release(ctx, h.rec.Attachment); err != nil {
+		if err := s.of(h.key).Attacher.Release(ctx, h.rec.Attachment); err != nil {
 			return wrap(err, "giving back %s", h.rec.Volume.Name)
 		}
 	}
@@ -169,7 +169,7 @@ func (s *Service) releaseAttachment(ctx context.Context, h *handle) error {
 func (s *Service) releaseLost(ctx context.Context, h *handle) error {
 	w := &releaseWait{s: s, h: h}
 	for try := 0; ; try++ {
-		v, err := s.backend.Provider.Get(ctx, h.rec.Volume.ID)
+		v, err := s.of(h.key).Provider.Get(ctx, h.rec.Volume.ID)
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}

@@ -15,8 +15,8 @@ import (
 func TestUnknownDriverIsGivenBack_D1(t *testing.T) {
 	c := newMemoryCloud()
 	s := member(t, t.TempDir(), "m1", "node1", "iqn.a", c)
-	known := s.backend.Connectors
-	s.backend.Connectors = map[string]connector.Connector{}
+	known := s.storages[0].Connectors
+	s.storages[0].Connectors = map[string]connector.Connector{}
 	ctx := context.Background()
 	if err := s.Create(ctx, "n", nil); err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestUnknownDriverIsGivenBack_D1(t *testing.T) {
 	if len(c.att) > 0 {
 		t.Errorf("still attached: %v", c.att)
 	}
-	s.backend.Connectors = known
+	s.storages[0].Connectors = known
 	if _, err := s.Mount(ctx, MountRequest{Name: "n", User: "u"}); err != nil {
 		t.Errorf("Mount with a connector: %v", err)
 	}

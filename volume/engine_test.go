@@ -14,8 +14,8 @@ import (
 func engine(t *testing.T, host, dir string, c *memoryCloud, k *memoryHost, project string) *Service {
 	t.Helper()
 	s := New(context.Background(), Config{Cluster: "cl", StateDir: dir, MountDir: "/var/lib/fuxi/mnt", BootID: "b", Host: HostIdentity{Name: host},
-		Refresh: time.Minute, Linger: 50 * time.Millisecond, WaitForRelease: 100 * time.Millisecond, ReservationAge: time.Second, Defaults: Defaults{Provider: "cinder", SizeGiB: 1, FSType: "ext4"}},
-		Backend{Cloud: "c", Name: "cinder", Origin: Origin{Host: host, Project: project}, Provider: c, Attacher: c, Health: c, Connectors: map[string]connector.Connector{"fake": k}}, k, slog.New(slog.DiscardHandler))
+		Refresh: time.Minute, Linger: 50 * time.Millisecond, WaitForRelease: 100 * time.Millisecond, ReservationAge: time.Second},
+		[]Backend{{Cloud: "c", Name: "cinder", Defaults: Defaults{SizeGiB: 1, FSType: "ext4"}, Origin: Origin{Host: host, Project: project}, Provider: c, Attacher: c, Health: c, Connectors: map[string]connector.Connector{"fake": k}}}, k, slog.New(slog.DiscardHandler))
 	if err := s.Load(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestRenameInTheCloudMovesNothing_E7(t *testing.T) {
 	c.mu.Lock()
 	c.vols["v1"].Name = "../../../../../root/.ssh"
 	c.mu.Unlock()
-	if err := s.refreshNow(ctx); err != nil {
+	if err := s.refreshNow(ctx, s.storages[0]); err != nil {
 		t.Fatal(err)
 	}
 	p, err := s.Mount(ctx, MountRequest{Name: "n", User: "u2"})
@@ -207,7 +207,7 @@ func TestRemoveRefusesTwinsWithData_E8(t *testing.T) {
 	c.add("v1", "n", "available", formatted(), time.Now().Add(-time.Hour))
 	c.add("v2", "n", "available", formatted(), time.Now())
 	s := engine(t, "A", t.TempDir(), c, newMemoryHost(c, content), "p")
-	_ = s.refreshNow(ctx)
+	_ = s.refreshNow(ctx, s.storages[0])
 	_, merr := s.Mount(ctx, MountRequest{Name: "n", User: "u"})
 	err := s.Remove(ctx, "n")
 	t.Logf("mount: %v; remove: %v deleted %v", merr, err, c.dels)
@@ -233,7 +233,7 @@ func TestStartWithOtherSettingsLosesNothing_E6(t *testing.T) {
 	s = engine(t, "A", dir, c, k, "appcred-2")
 	s.kill() // a rotated application credential, a typo in region
 	s = engine(t, "A", dir, c, k, "appcred-1")
-	_ = s.refreshNow(ctx)
+	_ = s.refreshNow(ctx, s.storages[0])
 	err := s.Unmount(ctx, "n", "u")
 	i, _ := s.Get(ctx, "n")
 	t.Logf("unmount: %v; mounts %v attachments %v; info step %q notes %v", err, k.mounts, c.att, i.Step, i.Notes)
@@ -250,16 +250,16 @@ func TestOneBadVolumeStopsNoRefresh_E12(t *testing.T) {
 	c.add("v1", "n", "available", formatted(), time.Now())
 	c.add("v2", "bad", "available", formatted(), time.Now())
 	s := engine(t, "A", t.TempDir(), c, newMemoryHost(c, content), "p")
-	_ = s.refreshNow(ctx)
+	_ = s.refreshNow(ctx, s.storages[0])
 	c.mu.Lock()
 	c.getErr["v2"] = Errorf(ErrUnavailable, "500")
 	c.mu.Unlock()
 	for range 3 {
 		s.mu.Lock()
-		s.refresh.full = time.Time{}
+		s.storages[0].refresh.full = time.Time{}
 		s.mu.Unlock()
-		err := s.refreshNow(ctx)
-		t.Logf("refresh: %v, last %v", err, s.refresh.last)
+		err := s.refreshNow(ctx, s.storages[0])
+		t.Logf("refresh: %v, last %v", err, s.storages[0].refresh.last)
 		if err != nil {
 			t.Error("the whole refresh fails")
 		}
@@ -275,11 +275,11 @@ func TestClockSetBack_E7(t *testing.T) {
 	c.add("v1", "n", "available", formatted(), time.Now())
 	s := engine(t, "A", dir, c, newMemoryHost(c, content), "p")
 	s.registry.put(c.view("v1"), time.Now().Add(24*time.Hour)) // the clock was a day ahead
-	_ = s.registry.save(dir, s.backend.Origin)
+	_ = s.registry.save(dir, s.origin())
 	s.kill()
 	c.vols["v1"].Status = "error"
 	s = engine(t, "A", dir, c, newMemoryHost(c, content), "p")
-	err := s.refreshNow(ctx)
+	err := s.refreshNow(ctx, s.storages[0])
 	v, _ := s.registry.resolve("n")
 	t.Logf("%v: status here %s", err, v.Status)
 	if v.Status != "error" {
@@ -295,7 +295,7 @@ func TestListThatLies_E7(t *testing.T) {
 	c.add("v1", "n", "available", formatted(), time.Now())
 	has(content, "v1")
 	s := engine(t, "A", t.TempDir(), c, newMemoryHost(c, content), "p")
-	_ = s.refreshNow(ctx)
+	_ = s.refreshNow(ctx, s.storages[0])
 	c.meta["v1"]["volume_from"] = "hidden" // stands for a list that leaves it out; GET by id still answers
 	_, err := s.Mount(ctx, MountRequest{Name: "n", User: "u"})
 	_, gerr := s.Get(ctx, "n")
@@ -350,7 +350,7 @@ func TestRemoveReadsAnOldPolicyAnew_E11(t *testing.T) {
 	c.add("v1", "n", "available", formatted(), time.Now())
 	has(content, "v1")
 	s := engine(t, "A", t.TempDir(), c, newMemoryHost(c, content), "p")
-	if err := s.refreshNow(ctx); err != nil {
+	if err := s.refreshNow(ctx, s.storages[0]); err != nil {
 		t.Fatal(err)
 	}
 	s.registry.byKey[Key{"c", "cinder", "v1"}].seen = time.Now().Add(-2 * time.Minute)

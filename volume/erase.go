@@ -61,7 +61,7 @@ func (s *Service) eraseLocked(ctx context.Context, h *handle, req FormatRequest)
 	if err := s.free(ctx, h); err != nil {
 		return err
 	}
-	fresh, err := s.backend.Provider.Get(ctx, h.key.ID)
+	fresh, err := s.of(h.key).Provider.Get(ctx, h.key.ID)
 	if err != nil {
 		return wrap(err, "reading %s", req.Name)
 	}
@@ -114,7 +114,7 @@ func (s *Service) eraseAndMark(ctx context.Context, h *handle, fresh Volume, fst
 		delete(set, markSubdir)
 	}
 	unset := []string{markFormatted, markPristine}
-	metadata, err := s.backend.Provider.SetMarks(ctx, fresh.ID, MarkChange{Set: set, Unset: unset, Known: fresh.Metadata})
+	metadata, err := s.of(h.key).Provider.SetMarks(ctx, fresh.ID, MarkChange{Set: set, Unset: unset, Known: fresh.Metadata})
 	if err != nil {
 		return wrap(err, "marking %s as being formatted", fresh.Name)
 	}

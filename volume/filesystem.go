@@ -100,7 +100,7 @@ func (s *Service) format(ctx context.Context, h *handle, v Volume, src connector
 	if err := s.announce(ctx, h, StepFormatting); err != nil {
 		return "", err
 	}
-	metadata, err := s.backend.Provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markFormatting: stamp.String()}})
+	metadata, err := s.of(v.Key).Provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markFormatting: stamp.String()}})
 	if err != nil {
 		return "", wrap(err, "marking %s as being formatted", v.Name)
 	}
@@ -133,7 +133,7 @@ func (s *Service) markFormatted(ctx context.Context, h *handle, metadata map[str
 		Set:   map[string]string{markFormatted: stamp.String()},
 		Unset: []string{markFormatting, markPristine}, Known: metadata,
 	}
-	after, err := s.backend.Provider.SetMarks(ctx, h.key.ID, change)
+	after, err := s.of(h.key).Provider.SetMarks(ctx, h.key.ID, change)
 	if err != nil {
 		return wrap(err, "marking %s as formatted", h.rec.Volume.Name)
 	}
@@ -159,6 +159,9 @@ func (s *Service) gate(ctx context.Context, h *handle, v Volume) (Options, error
 	case v.Encrypted:
 		return opts, Errorf(ErrUnsafe, "%s (%s) is encrypted; formatting the raw device would destroy it", v.Name, v.ID)
 	}
+	if h.rec.Source != nil && h.rec.Source.Proof["exclusive"] == "false" {
+		return opts, Errorf(ErrUnsafe, "%s (%s) must not be formatted: the storage lets others write to it at the same time", v.Name, v.ID)
+	}
 	return opts, s.aloneOn(ctx, h)
 }
 
@@ -176,7 +179,7 @@ func (s *Service) fstypeOf(v Volume) string {
 	if isFSType(v.Marks.FSType) {
 		return v.Marks.FSType
 	}
-	return s.cfg.Defaults.FSType
+	return s.of(v.Key).Defaults.FSType
 }
 
 func damagedMarks(v Volume) error {

@@ -110,12 +110,6 @@ func (s *Service) bringUp(ctx context.Context, f *flight) (string, error) {
 	}
 }
 
-// cloudIsAway tells whether err came of a cloud that did not answer, and is no
-// question of having been done or not.
-func (s *Service) cloudIsAway(err error) bool {
-	return errors.Is(err, ErrUnavailable) && !IsAmbiguous(err) && s.backend.Health.LastError() != ""
-}
-
 func (s *Service) anybodyWaits(f *flight) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

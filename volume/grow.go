@@ -33,16 +33,16 @@ func (s *Service) Grow(ctx context.Context, req GrowRequest) (Grown, error) {
 }
 
 func (s *Service) grow(ctx context.Context, req GrowRequest) (Grown, error) {
-	extender, ok := s.backend.Provider.(Extender)
-	if !ok {
-		return Grown{}, Errorf(ErrInvalid, "volumes of %s cannot be grown", s.backend.Name)
-	}
 	if err := s.forgetUnmounted(ctx, req.Name); err != nil {
 		return Grown{}, err
 	}
 	v, err := s.findOnce(ctx, req.Name)
 	if err != nil {
 		return Grown{}, err
+	}
+	extender, ok := s.of(v.Key).Provider.(Extender)
+	if !ok {
+		return Grown{}, Errorf(ErrInvalid, "volumes of %s cannot be grown", v.Provider)
 	}
 	h := s.handle(v)
 	if err := h.growth.acquire(ctx, "grow"); err != nil {
@@ -64,7 +64,7 @@ func (s *Service) grow(ctx context.Context, req GrowRequest) (Grown, error) {
 // a crash interrupted. It never orders by itself: size costs money, and whoever
 // wants it repeats the command.
 func (s *Service) finishGrowth(h *handle) {
-	extender, ok := s.backend.Provider.(Extender)
+	extender, ok := s.of(h.key).Provider.(Extender)
 	for ok && s.base.Err() == nil {
 		ctx, cancel := context.WithTimeout(s.base, workLimit)
 		err := s.resumeGrowth(ctx, h, extender)

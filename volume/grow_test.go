@@ -184,7 +184,7 @@ func TestGrowLeavesAnotherDeviceAlone_A2(t *testing.T) {
 // Without a Resizer the record keeps the size that the device shows.
 func TestGrowWithoutResizer_G1(t *testing.T) {
 	g := newGrower(t)
-	g.backend.Connectors["fake"] = struct{ connector.Connector }{g.host}
+	g.storages[0].Connectors["fake"] = struct{ connector.Connector }{g.host}
 	g.cloud.onExtend = func(v *Volume, size int) error { v.SizeGiB = size; g.host.late["v1"] = 1; return nil }
 	if grown, err := g.to(2); err != nil || grown.Reached != ReachHidden {
 		t.Errorf("%+v, %v", grown, err)

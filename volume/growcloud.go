@@ -14,7 +14,7 @@ import (
 func (g *growth) inTheCloud(ctx context.Context) (Volume, error) {
 	var v Volume
 	for try := 0; ; try++ {
-		fresh, err := g.s.backend.Provider.Get(ctx, g.h.key.ID)
+		fresh, err := g.s.of(g.h.key).Provider.Get(ctx, g.h.key.ID)
 		switch {
 		case err == nil:
 			g.s.registry.put(fresh, time.Now())

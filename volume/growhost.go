@@ -28,7 +28,11 @@ func (g *growth) follow(ctx context.Context, size int) (Reach, error) {
 	if h.rec.Connection == nil || h.rec.BootID != s.cfg.BootID {
 		return ReachCloud, nil
 	}
-	c, err := s.connector(h.rec.Connection.Driver)
+	if h.rec.Volume.shared() { // its server has made it larger, for all who have it mounted
+		h.rec.Connection.SizeGiB = size
+		return ReachFilesystem, g.followed(ctx)
+	}
+	c, err := s.connector(h.key, h.rec.Connection.Driver)
 	if err != nil {
 		return "", err
 	}

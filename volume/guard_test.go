@@ -42,7 +42,7 @@ func (nothingMounted) Mounts(context.Context, string) ([]connector.Mounted, erro
 func newSilent(t *testing.T) (*Service, *silent) {
 	t.Helper()
 	cloud, dir := &silent{}, t.TempDir()
-	s := New(t.Context(), Config{StateDir: dir, MountDir: dir}, Backend{Name: "cinder", Provider: cloud, Health: cloud}, nothingMounted{}, slog.New(slog.DiscardHandler))
+	s := New(t.Context(), Config{StateDir: dir, MountDir: dir}, []Backend{{Name: "cinder", Provider: cloud, Health: cloud}}, nothingMounted{}, slog.New(slog.DiscardHandler))
 	if err := s.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestInterruptedCreateIsSettledFirst_E6(t *testing.T) {
 	c, dir, ctx := newMemoryCloud(), t.TempDir(), context.Background()
 	s := engine(t, "A", dir, c, newMemoryHost(c, nil), "p")
 	meta := ourMeta(nil)
-	in := createIntent{Origin: s.backend.Origin, Name: "n", Nonce: meta[markCreated], At: time.Now().UTC()}
+	in := createIntent{Origin: s.origin(), Name: "n", Nonce: meta[markCreated], At: time.Now().UTC()}
 	if err := s.journal.putIntent(ctx, in); err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ type lastHost struct {
 func (s *Service) recognise() error {
 	path := filepath.Join(s.cfg.StateDir, hostFile)
 	initiator, _ := s.cfg.Host.Properties["initiator"].(string)
-	now := lastHost{MachineID: s.backend.Origin.MachineID, Host: s.backend.Origin.Host, Initiator: initiator}
+	now := lastHost{MachineID: s.origin().MachineID, Host: s.origin().Host, Initiator: initiator}
 	var last lastHost
 	data, err := os.ReadFile(path)
 	switch {
@@ -61,14 +61,14 @@ func (s *Service) recognise() error {
 }
 
 // identity is what the cloud is told about this host now.
-func (s *Service) identity(ctx context.Context) (HostIdentity, error) {
+func (s *Service) identity(ctx context.Context, b *storage) (HostIdentity, error) {
 	me := s.cfg.Host
 	me.Properties = maps.Clone(me.Properties)
 	if me.Properties == nil {
 		me.Properties = map[string]any{}
 	}
-	if s.cfg.Describe != nil {
-		more, err := s.cfg.Describe(ctx)
+	if b.Describe != nil {
+		more, err := b.Describe(ctx)
 		if err != nil {
 			return me, err
 		}

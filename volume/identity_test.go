@@ -18,12 +18,11 @@ func member(t *testing.T, dir, machine, host, initiator string, c *memoryCloud) 
 		Cluster: "cl", StateDir: dir, MountDir: "/var/lib/fuxi/mnt", BootID: "b",
 		Host:    HostIdentity{Name: host, Properties: map[string]any{"initiator": initiator, "os_type": "linux"}},
 		Refresh: time.Minute, Linger: time.Second, WaitForRelease: 100 * time.Millisecond, ReservationAge: time.Second,
-		Defaults: Defaults{Provider: "cinder", SizeGiB: 1, FSType: "ext4"},
-	}, Backend{
-		Cloud: "c", Name: "cinder", Origin: Origin{MachineID: machine, Host: host, Project: "p"},
+	}, []Backend{{
+		Cloud: "c", Name: "cinder", Defaults: Defaults{SizeGiB: 1, FSType: "ext4"}, Origin: Origin{MachineID: machine, Host: host, Project: "p"},
 		Provider: c, Attacher: c, Health: c,
 		Connectors: map[string]connector.Connector{"fake": newMemoryHost(c, map[string]connector.Content{})},
-	}, newMemoryHost(c, map[string]connector.Content{}), slog.New(slog.DiscardHandler))
+	}}, newMemoryHost(c, map[string]connector.Content{}), slog.New(slog.DiscardHandler))
 	if err := s.Load(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +32,7 @@ func member(t *testing.T, dir, machine, host, initiator string, c *memoryCloud) 
 
 func shown(t *testing.T, s *Service) any {
 	t.Helper()
-	me, err := s.identity(context.Background())
+	me, err := s.identity(context.Background(), s.storages[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +104,7 @@ func TestClonedInitiatorExplainsTheRefusal(t *testing.T) {
 func TestDescribeRefusesAMount(t *testing.T) {
 	c := newMemoryCloud()
 	s := member(t, t.TempDir(), "m1", "node1", "iqn.a", c)
-	s.cfg.Describe = func(context.Context) (map[string]any, error) { return nil, errors.New("multipathd does not run") }
+	s.storages[0].Describe = func(context.Context) (map[string]any, error) { return nil, errors.New("multipathd does not run") }
 	ctx := context.Background()
 	if err := s.Create(ctx, "n", nil); err != nil {
 		t.Fatal(err)

@@ -50,9 +50,10 @@ func (s *Service) Infos(ctx context.Context) ([]Info, error) {
 // info puts together what the registry and the handle know.
 func (s *Service) info(v Volume) Info {
 	seen, stale := s.registry.age(v.Key)
+	st := s.of(v.Key)
 	s.mu.Lock()
 	h := s.handles[v.Key]
-	seen = later(seen, s.refresh.last)
+	seen = later(seen, st.refresh.last)
 	s.mu.Unlock()
 	info := Info{
 		Listed: Listed{Name: v.Name, CreatedAt: v.CreatedAt}, Key: v.Key,
@@ -99,17 +100,21 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 	if err := s.awaitReady(ctx); err != nil {
 		return Status{}, err
 	}
-	health := s.backend.Health
 	s.mu.Lock()
 	st := Status{
 		Version: s.cfg.Version, Host: s.cfg.Host.Name, Cluster: s.cfg.Cluster, Since: s.started,
 		SetAside: append([]string{}, s.setAside...), Events: s.events.list(),
 		Volumes: []Info{}, Unfinished: []Unfinished{},
-		Clouds: []CloudStatus{{
-			Cloud: s.backend.Cloud, Provider: s.backend.Name,
+	}
+	trouble := ""
+	for _, b := range s.storages {
+		health := b.Health
+		trouble = first(trouble, health.LastError())
+		st.Clouds = append(st.Clouds, CloudStatus{
+			Cloud: b.Cloud, Provider: b.Name, Known: s.registry.count(b.Cloud, b.Name),
 			Answers:    health.LastError() == "" && !health.LastAnswer().IsZero(),
-			LastAnswer: health.LastAnswer(), LastError: health.LastError(), LastRefresh: s.refresh.last,
-		}},
+			LastAnswer: health.LastAnswer(), LastError: health.LastError(), LastRefresh: b.refresh.last,
+		})
 	}
 	for _, in := range s.intents {
 		st.Unfinished = append(st.Unfinished, Unfinished{
@@ -120,11 +125,10 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 	for o := range s.orders {
 		st.Unfinished = append(st.Unfinished, Unfinished{
 			Name: o.what, Step: "under way", Since: o.since, Age: time.Since(o.since),
-			Why: first(health.LastError(), "it waits for the cloud or for its turn"), Next: "repeat the command to wait for it",
+			Why: first(trouble, "it waits for the cloud or for its turn"), Next: "repeat the command to wait for it",
 		})
 	}
 	s.mu.Unlock()
-	st.Clouds[0].Known = s.registry.count(s.backend.Cloud, s.backend.Name)
 	for _, h := range s.allHandles() {
 		s.statusOf(h, &st)
 	}

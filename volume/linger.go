@@ -41,7 +41,7 @@ func (h *handle) cancelLinger() {
 func (s *Service) lingerEnded(h *handle) {
 	ctx, cancel := context.WithTimeout(s.base, workLimit)
 	defer cancel()
-	if !s.cloudAnswers(ctx) {
+	if !s.cloudAnswers(ctx, s.of(h.key)) {
 		s.startLinger(h, s.retryAfter(h))
 		return
 	}
@@ -82,8 +82,8 @@ const freshAnswer = 5 * time.Second
 // cloudAnswers tells whether giving a volume back has a chance. When the last
 // answer is older than a few seconds the next refresh is pulled forward: its
 // one small list is the question.
-func (s *Service) cloudAnswers(ctx context.Context) bool {
-	health := s.backend.Health
+func (s *Service) cloudAnswers(ctx context.Context, st *storage) bool {
+	health := st.Health
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if !health.Reachable(ctx) {
@@ -92,5 +92,5 @@ func (s *Service) cloudAnswers(ctx context.Context) bool {
 	if health.LastError() == "" && time.Since(health.LastAnswer()) < freshAnswer {
 		return true
 	}
-	return s.refreshNow(ctx) == nil
+	return s.refreshNow(ctx, st) == nil
 }

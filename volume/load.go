@@ -24,7 +24,7 @@ func (s *Service) Load(ctx context.Context) error {
 }
 
 func (s *Service) load(ctx context.Context) error {
-	j, found, err := openJournal(s.cfg.StateDir, s.backend.Origin)
+	j, found, err := openJournal(s.cfg.StateDir, s.origin())
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Service) load(ctx context.Context) error {
 			_ = os.Remove(tmp) // of a save that a crash cut
 		}
 	}
-	note, err := s.registry.restore(s.cfg.StateDir, s.backend.Origin)
+	note, err := s.registry.restore(s.cfg.StateDir, s.origin())
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (s *Service) recoverMounts(targets map[string]bool) {
 		s.mu.Unlock()
 		v, ok := s.registry.resolve(name)
 		if !ok {
-			v = Volume{Name: name, Status: "unknown", Key: Key{Cloud: s.backend.Cloud, Provider: parts[0], ID: recoveredPrefix + name}}
+			v = Volume{Name: name, Status: "unknown", Key: Key{Cloud: s.storages[0].Cloud, Provider: parts[0], ID: recoveredPrefix + name}}
 			s.registry.put(v, time.Time{})
 			s.registry.bind(name, v.Key)
 		}
@@ -203,7 +203,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	case <-finished: // a cloud call that was sent has had its answer recorded
 	case <-ctx.Done():
 	}
-	return errors.Join(s.registry.save(s.cfg.StateDir, s.backend.Origin), s.journal.close())
+	return errors.Join(s.registry.save(s.cfg.StateDir, s.origin()), s.journal.close())
 }
 
 // detachUnused ends all lingers at once.
@@ -220,7 +220,7 @@ func (s *Service) detachUnused(ctx context.Context) {
 				return
 			}
 			defer h.lock.release()
-			if len(h.rec.Users) == 0 && !h.grows() && s.backend.Health.Reachable(ctx) {
+			if len(h.rec.Users) == 0 && !h.grows() && s.of(h.key).Health.Reachable(ctx) {
 				_ = s.detach(ctx, h) // what stays is in the record and is finished at the next start
 			}
 		})

@@ -21,14 +21,20 @@ type lookup struct {
 	err  error
 }
 
-// listName reads every volume of a name, fresh.
+// listName reads every volume of a name, fresh, of all providers: a name is one
+// name, whoever stores what it means.
 func (s *Service) listName(ctx context.Context, name string) ([]Volume, error) {
 	var all []Volume
-	err := s.backend.Provider.List(ctx, Query{Name: name}, func(page []Volume) error {
-		all = append(all, page...)
-		return nil
-	})
-	return all, err
+	for _, st := range s.storages {
+		err := st.Provider.List(ctx, Query{Name: name}, func(page []Volume) error {
+			all = append(all, page...)
+			return nil
+		})
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 // ask has the cloud asked about a name and the registry told, waiting no
@@ -131,8 +137,9 @@ func (s *Service) Get(ctx context.Context, name string) (Info, error) {
 	if s.registry.absentFor(name, absentLife) {
 		return Info{}, noSuchVolume(name)
 	}
-	err := error(Errorf(ErrUnavailable, "the cloud does not answer: %s", s.backend.Health.LastError()))
-	if !s.backend.Health.Open() {
+	why, open := s.silence()
+	err := error(Errorf(ErrUnavailable, "the cloud does not answer: %s", why))
+	if !open {
 		ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 		defer cancel()
 		err = s.ask(ctx, name)
@@ -143,7 +150,7 @@ func (s *Service) Get(ctx context.Context, name string) (Info, error) {
 	// This state directory never answered for the name. After one full refresh
 	// ever, not knowing it is as good as its not being ours, and every other
 	// driver's new volume waits for this answer.
-	if err == nil || s.registry.everFull() {
+	if err == nil || s.allRead() {
 		return Info{}, noSuchVolume(name)
 	}
 	return Info{}, err

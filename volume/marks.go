@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -121,7 +122,7 @@ func parseStamp(metadata map[string]string, key string, damaged func(string)) *S
 	if len(parts) > 2 {
 		s.Host = parts[2]
 	}
-	if !isFSType(s.FSType) || !isUUID(s.UUID) {
+	if !isFSType(s.FSType) && !slices.Contains(shareProtos(), strings.ToUpper(s.FSType)) || !isUUID(s.UUID) {
 		damaged(key)
 	}
 	return &s

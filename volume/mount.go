@@ -117,9 +117,12 @@ func (s *Service) ensureMounted(ctx context.Context, h *handle) error {
 
 // bringOut makes sure of the filesystem and shows it.
 func (s *Service) bringOut(ctx context.Context, h *handle, v Volume, src connector.Source) error {
-	fstype, err := s.ensureFilesystem(ctx, h, v, src)
-	if err != nil {
-		return err
+	fstype := v.Share
+	if !v.shared() {
+		var err error
+		if fstype, err = s.ensureFilesystem(ctx, h, v, src); err != nil {
+			return err
+		}
 	}
 	return s.show(ctx, h, src, fstype)
 }
@@ -138,9 +141,9 @@ func (s *Service) alreadyMounted(ctx context.Context, h *handle) (bool, error) {
 		return true, nil
 	}
 	src, err := s.findSource(ctx, h)
-	if errors.Is(err, connector.ErrNotConnected) || err == nil && src.Device != m.Device {
+	if errors.Is(err, connector.ErrNotConnected) || err == nil && !shows(*m, src) {
 		// connector/mount takes the stale layer away before it mounts.
-		s.events.add(h.rec.Volume.Name, "%s shows %s, which is not this volume any more", m.Target, m.Device)
+		s.events.add(h.rec.Volume.Name, "%s shows %s, which is not this volume any more", m.Target, first(m.Device, m.Export))
 		return false, nil
 	}
 	return err == nil, err
@@ -170,7 +173,7 @@ func (s *Service) show(ctx context.Context, h *handle, src connector.Source, fst
 		return err
 	}
 	if err := s.fs.Mount(ctx, src, spec); err != nil {
-		return wrap(err, "mounting %s (%s on %s)", h.rec.Volume.Name, fstype, src.Device)
+		return wrap(err, "mounting %s (%s on %s)", h.rec.Volume.Name, fstype, place(src))
 	}
 	h.rec.Fresh = false
 	if h.rec.Connection.SizeGiB >= h.rec.Grow {
@@ -184,7 +187,7 @@ func (s *Service) mountSpec(h *handle, fstype string) (connector.MountSpec, erro
 	v := h.rec.Volume
 	opts, err := ParseRecord(v.Marks.Opts)
 	if err != nil {
-		return connector.MountSpec{}, Errorf(ErrInvalid, "the fuxi:opts mark of %s (%s) is damaged, so its mount options are unknown: %w; correct it with openstack volume set --property", v.Name, v.ID, err)
+		return connector.MountSpec{}, damagedOpts(v, err)
 	}
 	if err := opts.CheckMount(fstype); err != nil {
 		return connector.MountSpec{}, err
@@ -199,6 +202,9 @@ func (s *Service) mountSpec(h *handle, fstype string) (connector.MountSpec, erro
 	if subdir == "/" {
 		subdir = ""
 	}
+	if v.shared() {
+		opts.MountOptions = nil // they are the connection's
+	}
 	return connector.MountSpec{
 		FSType: fstype, Options: opts.MountOptions, Subdir: subdir,
 		ReadOnly: h.rec.Connection != nil && h.rec.Connection.Access == connector.ReadOnly,
@@ -207,6 +213,18 @@ func (s *Service) mountSpec(h *handle, fstype string) (connector.MountSpec, erro
 		Owner: connector.Owner{UID: opts.UID, GID: opts.GID, Mode: opts.Mode},
 		Fresh: h.rec.Fresh,
 	}, nil
+}
+
+func damagedOpts(v Volume, err error) error {
+	return Errorf(ErrInvalid, "the %s mark of %s (%s) is damaged, so its mount options are unknown: %w; correct it with openstack %s set --property", markOpts, v.Name, v.ID, err, v.noun())
+}
+
+// noun is what the cloud's own tools call it.
+func (v Volume) noun() string {
+	if v.shared() {
+		return "share"
+	}
+	return "volume"
 }
 
 func (s *Service) targetOf(v Volume) string {

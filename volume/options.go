@@ -30,6 +30,11 @@ type Options struct {
 	SourceID     string // clone this volume; lower-case uuid
 	Description  string
 	Multiattach  bool              // the volume's type must allow it
+	ShareProto   string            // NFS or CEPHFS
+	ShareType    string            // the cloud's share type
+	ShareNetwork string            // lower-case uuid
+	IsPublic     bool              // the share is visible to every project
+	AccessLevel  string            // AccessReadWrite or AccessReadOnly
 	MkfsOptions  []string          // argv of mkfs: flag, value, flag, value …, no flag twice
 	MountOptions []string          // one mount option each
 	Subdir       *string           // "" is the filesystem's root; nil leaves the choice to fuxi
@@ -100,23 +105,31 @@ func setOption(o *Options, name, value string) string {
 // checkFilesystemOptions holds mkfs and mount options against the filesystem.
 func checkFilesystemOptions(o Options) []string {
 	var problems []string
-	for _, check := range []func(string) error{o.CheckMkfs, o.CheckMount} {
-		if err := anyFSType(o.FSType, check); err != nil {
-			problems = append(problems, err.Error())
-		}
+	made, mounted := fsTypes(), slices.Concat(fsTypes(), shareProtos())
+	switch {
+	case o.FSType != "":
+		made, mounted = []string{o.FSType}, []string{o.FSType}
+	case o.ShareProto != "":
+		mounted = []string{o.ShareProto}
+	case o.Provider == providerShares:
+		mounted = shareProtos()
+	case o.Provider != "":
+		mounted = made
+	}
+	if err := anyFSType(made, o.CheckMkfs); err != nil {
+		problems = append(problems, err.Error())
+	}
+	if err := anyFSType(mounted, o.CheckMount); err != nil {
+		problems = append(problems, err.Error())
 	}
 	return problems
 }
 
-// anyFSType runs check for fstype, or when that is not known for every
-// filesystem until one passes. Of several errors it returns the one that knows
-// most about the option.
-func anyFSType(fstype string, check func(string) error) error {
-	if fstype != "" {
-		return check(fstype)
-	}
+// anyFSType runs check for each filesystem until one passes. Of several errors
+// it returns the one that knows most about the option.
+func anyFSType(types []string, check func(string) error) error {
 	var best error
-	for _, fs := range fsTypes() {
+	for _, fs := range types {
 		err := check(fs)
 		if err == nil {
 			return nil

@@ -51,6 +51,9 @@ func mustMatch(asked Options, v Volume, recorded Options) []optionMatch {
 		{"volume_provider", asked.Provider, []string{v.Provider}},
 		{"volume_id", asked.VolumeID, []string{v.ID}},
 		{"volume_type", asked.Type, []string{v.Type, recorded.Type}},
+		{"share_proto", asked.ShareProto, []string{v.Share}},
+		{"share_type", asked.ShareType, []string{v.Type, recorded.ShareType}},
+		{"share_network", asked.ShareNetwork, []string{recorded.ShareNetwork}},
 		{"availability_zone", asked.Zone, []string{v.Zone, recorded.Zone}},
 		{"snapshot_id", asked.SnapshotID, []string{v.SnapshotID, recorded.SnapshotID}},
 		{"source_volid", asked.SourceID, []string{v.SourceID, recorded.SourceID}},
@@ -77,7 +80,7 @@ func compareNotes(asked Options, v Volume, recorded Options) []string {
 			kept.OnRemove = OnRemoveRetain
 		}
 	}
-	may := []string{"size", "mkfs_options", "mount_options", "subdir", "uid", "gid", "mode", "on_remove"}
+	may := []string{"size", "mkfs_options", "mount_options", "subdir", "uid", "gid", "mode", "access_level", "on_remove"}
 	var notes []string
 	for _, r := range optionRules() {
 		want, have := r.get(asked), r.get(kept)

@@ -46,7 +46,8 @@ func optionExclusions(o Options) []optionExclusion {
 		copies = "a copy comes with its filesystem"
 	)
 	rules := []optionExclusion{
-		{"volume_id", []string{"size", "volume_type", "availability_zone", "snapshot_id", "source_volid", "description", "mkfs_options", "metadata"}, adopts},
+		{"volume_id", []string{"size", "volume_type", "availability_zone", "snapshot_id", "source_volid", "description", "mkfs_options", "metadata",
+			"share_proto", "share_type", "share_network", "is_public"}, adopts},
 		{"snapshot_id", []string{"source_volid"}, "a volume has one source"},
 		{"snapshot_id", []string{"mkfs_options"}, copies},
 		{"source_volid", []string{"mkfs_options"}, copies},

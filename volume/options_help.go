@@ -64,6 +64,7 @@ func optionSynonym(name string) string {
 		"id": "volume_id", "volumeid": "volume_id", "snapshot": "snapshot_id", "snapshotid": "snapshot_id", "source": "source_volid",
 		"source_volume": "source_volid", "clone": "source_volid", "from": "source_volid", "o": "mount_options", "mountopts": "mount_options",
 		"mkfsopts": "mkfs_options", "user": "uid", "group": "gid", "capacity": "size", "metadata": "metadata.KEY",
+		"proto": "share_proto", "protocol": "share_proto", "share_network_id": "share_network", "public": "is_public", "access": "access_level",
 		"reclaim": "on_remove", "retain": "on_remove", "shared": "multiattach",
 	}[name]
 }
@@ -72,18 +73,14 @@ func optionSynonym(name string) string {
 // one refuses on purpose.
 func retiredOption(name string) string {
 	const (
-		manila = "it belongs to Manila shares, which this version does not offer yet"
 		owner  = "a volume belongs to the user and project that fuxi logs in with; choose them in clouds.yaml"
 		groups = "the cloud replaced consistency groups by volume groups, which fuxi does not offer"
 		image  = "a volume made from an image carries a boot disk, not a filesystem of files"
 		crypt  = "choose a volume_type that encrypts"
 	)
-	if strings.HasPrefix(name, "share_") {
-		return manila
-	}
 	return map[string]string{
-		"is_public": manila, "access_to": manila, "access_level": manila,
-		"user_id": owner, "project_id": owner, "consistencygroup_id": groups, "consistency_group_id": groups,
+		"access_to": "fuxi lets each host that mounts a share in by its own address; [host] ip names it",
+		"user_id":   owner, "project_id": owner, "consistencygroup_id": groups, "consistency_group_id": groups,
 		"source_replica":  "the cloud has removed volume replication by request",
 		"scheduler_hints": "the cloud expects an object that no option can carry; choose a volume_type or an availability_zone",
 		"image_id":        image, "imageref": image, "imageRef": image, "encryption": crypt, "encrypted": crypt,

@@ -45,6 +45,10 @@ func mountWords(fstype string) []wordRule {
 		return append(words, xfsMount()...)
 	case "btrfs":
 		return append(words, btrfsMount()...)
+	case ShareNFS:
+		return append(words, nfsMount()...)
+	case ShareCephFS:
+		return append(words, cephfsMount()...)
 	}
 	return nil
 }

@@ -21,13 +21,14 @@ type optionRule struct {
 	def     string // what happens without it
 	meaning string
 	record  string                                // key in the mark fuxi:opts; "" is not recorded
+	only    string                                // the one provider that has it; "" is every one
 	set     func(o *Options, value string) string // returns what is wrong
 	get     func(o Options) string                // as a user would write it; "" when not given
 }
 
 // optionRules is the whole table.
 func optionRules() []optionRule {
-	return slices.Concat(cloudOptions(), filesystemOptions())
+	return slices.Concat(cloudOptions(), shareOptions(), filesystemOptions())
 }
 
 // cloudOptions say what to ask the cloud for.
@@ -38,7 +39,7 @@ func cloudOptions() []optionRule {
 		{name: "size", value: sizeAllowed, def: "default_size", meaning: "size of the volume", record: "size", set: setSize,
 			get: func(o Options) string { return sizeText(o.SizeGiB) }},
 		textOption("volume_type", "configured, or the cloud's", "the cloud's volume type", "type", textRule(),
-			func(o *Options) *string { return &o.Type }),
+			func(o *Options) *string { return &o.Type }).ofVolumes(),
 		textOption("availability_zone", "configured, or the cloud's", "where the volume lives", "zone", textRule(),
 			func(o *Options) *string { return &o.Zone }),
 		textOption("volume_id", "-", "adopt this existing volume with what is on it", "", uuidRule(),
@@ -46,11 +47,10 @@ func cloudOptions() []optionRule {
 		textOption("snapshot_id", "-", "copy this snapshot", "snap", uuidRule(),
 			func(o *Options) *string { return &o.SnapshotID }),
 		textOption("source_volid", "-", "clone this volume", "src", uuidRule(),
-			func(o *Options) *string { return &o.SourceID }),
+			func(o *Options) *string { return &o.SourceID }).ofVolumes(),
 		textOption("description", "-", "description in the cloud", "", textRule(),
 			func(o *Options) *string { return &o.Description }),
-		{name: "multiattach", value: "true or false", def: "false", meaning: "insist on a type that several hosts can attach", set: setMultiattach,
-			get: func(o Options) string { return trueText(o.Multiattach) }},
+		flagOption("multiattach", "insist on a type that several hosts can attach", func(o *Options) *bool { return &o.Multiattach }).ofVolumes(),
 		textOption("on_remove", "delete (adopted: retain)", "what docker volume rm does to the cloud's volume", "", oneOfRule(OnRemoveDelete, OnRemoveRetain),
 			func(o *Options) *string { return &o.OnRemove }),
 	}
@@ -60,12 +60,12 @@ func cloudOptions() []optionRule {
 func filesystemOptions() []optionRule {
 	return []optionRule{
 		textOption("fstype", "configured", "filesystem to make, or to expect on a copy or an adopted volume", "fs", oneOfRule(fsTypes()...),
-			func(o *Options) *string { return &o.FSType }),
-		{name: "mkfs_options", value: "flags of mkfs such as -i 8192", def: "-", meaning: "how the filesystem is made", record: "mkfs", set: setMkfs,
-			get: func(o Options) string { return strings.Join(o.MkfsOptions, " ") }},
+			func(o *Options) *string { return &o.FSType }).ofVolumes(),
+		optionRule{name: "mkfs_options", value: "flags of mkfs such as -i 8192", def: "-", meaning: "how the filesystem is made", record: "mkfs", set: setMkfs,
+			get: func(o Options) string { return strings.Join(o.MkfsOptions, " ") }}.ofVolumes(),
 		{name: "mount_options", value: "comma-separated, such as noatime,discard", def: "-", meaning: "how it is mounted; nosuid and nodev are always on", record: "mount", set: setMount,
 			get: func(o Options) string { return strings.Join(o.MountOptions, ",") }},
-		{name: "subdir", value: "a relative directory, or / for the root", def: "data (copied or adopted: /)", meaning: "directory of the filesystem that containers see", set: setSubdir,
+		{name: "subdir", value: "a relative directory, or / for the root", def: "data (shares, copied, adopted: /)", meaning: "directory of the filesystem that containers see", set: setSubdir,
 			get: subdirText},
 		ownerOption("uid", "user that owns a new directory", func(o *Options) **int { return &o.UID }),
 		ownerOption("gid", "group that owns a new directory", func(o *Options) **int { return &o.GID }),
@@ -162,12 +162,19 @@ func sizeProblem(value, digits string) string {
 	return "not a size; allowed: " + sizeAllowed
 }
 
-func setMultiattach(o *Options, value string) string {
-	if value != "true" && value != "false" {
-		return "allowed: true or false"
+// flagOption is true or false.
+func flagOption(name, meaning string, field func(*Options) *bool) optionRule {
+	return optionRule{
+		name: name, value: "true or false", def: "false", meaning: meaning,
+		set: func(o *Options, value string) string {
+			if value != "true" && value != "false" {
+				return "allowed: true or false"
+			}
+			*field(o) = value == "true"
+			return ""
+		},
+		get: func(o Options) string { return trueText(*field(&o)) },
 	}
-	o.Multiattach = value == "true"
-	return ""
 }
 
 func setSubdir(o *Options, value string) string {

@@ -21,7 +21,7 @@ func (s *Service) corrected(ctx context.Context, h *handle, v Volume, refusal er
 	if !errors.Is(refusal, ErrUnsafe) && !errors.Is(refusal, ErrInvalid) {
 		return false
 	}
-	fresh, err := s.backend.Provider.Get(ctx, v.ID)
+	fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 	if err != nil || !fresh.Usable() || reflect.DeepEqual(fresh.Marks, v.Marks) ||
 		v.Marks.Formatted != nil && fresh.Marks.Formatted == nil && fresh.Blank() {
 		return false
@@ -53,7 +53,7 @@ func (s *Service) resized(ctx context.Context, h *handle, refusal error) bool {
 	if !errors.Is(refusal, connector.ErrUnsafe) {
 		return false
 	}
-	fresh, err := s.backend.Provider.Get(ctx, h.key.ID)
+	fresh, err := s.of(h.key).Provider.Get(ctx, h.key.ID)
 	if err != nil || fresh.SizeGiB == h.rec.Connection.SizeGiB {
 		return false
 	}

@@ -8,12 +8,12 @@ import (
 
 // post sends the request once. When its answer is lost, the cloud is asked
 // what became of it: the nonce in the created mark tells our own volume.
-func (s *Service) post(ctx context.Context, req NewVolume) (Volume, error) {
-	intent := createIntent{Origin: s.backend.Origin, Name: req.Name, Nonce: req.Metadata[markCreated], At: time.Now().UTC()}
+func (s *Service) post(ctx context.Context, b *storage, req NewVolume) (Volume, error) {
+	intent := createIntent{Origin: b.Origin, Name: req.Name, Nonce: req.Metadata[markCreated], At: time.Now().UTC()}
 	if err := s.journal.putIntent(ctx, intent); err != nil {
 		return Volume{}, err
 	}
-	v, err := s.backend.Provider.Create(ctx, req)
+	v, err := b.Provider.Create(ctx, req)
 	if err != nil && IsAmbiguous(err) {
 		v, err = s.lostCreate(ctx, intent, err)
 	}
@@ -24,7 +24,7 @@ func (s *Service) post(ctx context.Context, req NewVolume) (Volume, error) {
 			s.mu.Unlock()
 			return Volume{}, err
 		}
-		return Volume{}, errors.Join(s.explain(ctx, req, err), s.journal.dropIntent(ctx, req.Name))
+		return Volume{}, errors.Join(b.explain(ctx, req, err), s.journal.dropIntent(ctx, req.Name))
 	}
 	if err := s.own(ctx, v, intent.Nonce); err != nil {
 		return Volume{}, err
@@ -75,11 +75,11 @@ func (s *Service) lostCreate(ctx context.Context, in createIntent, cause error) 
 }
 
 // explain adds what only the cloud knows about a refused request.
-func (s *Service) explain(ctx context.Context, req NewVolume, cause error) error {
+func (b *storage) explain(ctx context.Context, req NewVolume, cause error) error {
 	if !errors.Is(cause, ErrInvalid) && !errors.Is(cause, ErrNotFound) {
 		return cause
 	}
-	if better := s.backend.Provider.Check(ctx, req); errors.Is(better, ErrInvalid) {
+	if better := b.Provider.Check(ctx, req); errors.Is(better, ErrInvalid) {
 		return better
 	}
 	return cause

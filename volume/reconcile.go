@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -18,7 +19,11 @@ func (s *Service) Run(ctx context.Context) {
 	s.reconcile()
 	done := make(chan struct{})
 	s.work.Go(func() { s.sweepLoop(ctx); close(done) })
-	s.refreshLoop(ctx)
+	var loops sync.WaitGroup
+	for _, st := range s.storages {
+		loops.Go(func() { s.refreshLoop(ctx, st) })
+	}
+	loops.Wait()
 	<-done
 }
 
@@ -61,7 +66,7 @@ func (s *Service) finishDelete(h *handle) {
 		return
 	}
 	for try := 0; ; try++ {
-		v, err := s.backend.Provider.Get(ctx, h.key.ID)
+		v, err := s.of(h.key).Provider.Get(ctx, h.key.ID)
 		switch {
 		case errors.Is(err, ErrNotFound), err == nil && v.Status == "deleting":
 			_ = s.forgetRemoved(ctx, h)

@@ -34,11 +34,11 @@ type refreshRun struct {
 
 // refreshLoop keeps the registry near the truth until ctx ends. Failures, and
 // a cloud that asks for mercy, double the interval up to eight times.
-func (s *Service) refreshLoop(ctx context.Context) {
+func (s *Service) refreshLoop(ctx context.Context, st *storage) {
 	for {
-		err := s.refreshNow(ctx)
+		err := s.refreshNow(ctx, st)
 		s.mu.Lock()
-		r := &s.refresh
+		r := &st.refresh
 		switch {
 		case err == nil:
 			r.interval = s.cfg.Refresh
@@ -60,13 +60,13 @@ func (s *Service) refreshLoop(ctx context.Context) {
 }
 
 // refreshNow runs one look, or joins the one that runs: never two at once.
-func (s *Service) refreshNow(ctx context.Context) error {
+func (s *Service) refreshNow(ctx context.Context, st *storage) error {
 	s.mu.Lock()
-	run := s.refresh.running
+	run := st.refresh.running
 	if run == nil {
 		run = &refreshRun{done: make(chan struct{})}
-		s.refresh.running = run
-		s.work.Go(func() { s.look(run) })
+		st.refresh.running = run
+		s.work.Go(func() { s.look(st, run) })
 	}
 	s.mu.Unlock()
 	select {
@@ -77,20 +77,20 @@ func (s *Service) refreshNow(ctx context.Context) error {
 	}
 }
 
-func (s *Service) look(run *refreshRun) {
+func (s *Service) look(st *storage, run *refreshRun) {
 	ctx, cancel := context.WithTimeout(s.base, 5*time.Minute)
 	defer cancel()
 	began := time.Now()
 	s.mu.Lock()
-	full := s.refresh.full.IsZero() || s.refresh.looks >= fullEvery-1
-	since := s.refresh.newest
+	full := st.refresh.full.IsZero() || st.refresh.looks >= fullEvery-1
+	since := st.refresh.newest
 	s.mu.Unlock()
 	q := Query{ChangedSince: since.Add(-overlap)}
 	if full || since.IsZero() {
 		full, q = true, Query{}
 	}
 	newest := since
-	err := s.backend.Provider.List(ctx, q, func(page []Volume) error {
+	err := st.Provider.List(ctx, q, func(page []Volume) error {
 		for _, v := range page {
 			newest = later(newest, later(v.CreatedAt, v.UpdatedAt))
 			s.seen(v, began)
@@ -98,10 +98,10 @@ func (s *Service) look(run *refreshRun) {
 		return nil
 	})
 	if err == nil && full {
-		err = s.afterFull(ctx, began)
+		err = s.afterFull(ctx, st, began)
 	}
 	s.mu.Lock()
-	r := &s.refresh
+	r := &st.refresh
 	if err == nil {
 		r.last, r.newest, r.looks = began, newest, r.looks+1
 		if full {
@@ -111,7 +111,7 @@ func (s *Service) look(run *refreshRun) {
 	r.running = nil
 	s.mu.Unlock()
 	if err == nil {
-		if serr := s.registry.save(s.cfg.StateDir, s.backend.Origin); serr != nil {
+		if serr := s.registry.save(s.cfg.StateDir, s.origin()); serr != nil {
 			s.events.add("", "the list of known volumes cannot be saved: %v", serr)
 		}
 	}
@@ -139,8 +139,8 @@ func (s *Service) seen(v Volume, at time.Time) {
 // afterFull looks at the volumes that a full list did not show. A list can lie
 // (a cell away, a policy changed): each is asked for by id before it is
 // forgotten, and when many vanish at once all are kept and an event is raised.
-func (s *Service) afterFull(ctx context.Context, began time.Time) error {
-	missing, known := s.registry.markFull(s.backend.Cloud, s.backend.Name, began)
+func (s *Service) afterFull(ctx context.Context, st *storage, began time.Time) error {
+	missing, known := s.registry.markFull(st.Cloud, st.Name, began)
 	s.registry.doubt(missing)
 	limit := max(10, known/10)
 	if len(missing) > limit {
@@ -151,7 +151,7 @@ func (s *Service) afterFull(ctx context.Context, began time.Time) error {
 		if strings.HasPrefix(v.ID, recoveredPrefix) {
 			continue
 		}
-		fresh, err := s.backend.Provider.Get(ctx, v.ID)
+		fresh, err := st.Provider.Get(ctx, v.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			s.vanished(ctx, v)

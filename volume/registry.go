@@ -20,7 +20,7 @@ type registry struct {
 	// gone is when a volume was forgotten, so that an answer from before, which
 	// arrives late, does not bring it back.
 	gone  map[Key]time.Time
-	ever  bool // one full refresh has succeeded in this state directory's life
+	full  map[string]bool // providers of which one full refresh has succeeded in this state directory's life
 	dirty bool
 
 	saving sync.Mutex
@@ -36,7 +36,7 @@ type entry struct {
 func newRegistry() *registry {
 	return &registry{
 		byKey: map[Key]*entry{}, byName: map[string][]*entry{},
-		bound: map[string]Key{}, boundAs: map[Key]string{}, absent: map[string]time.Time{}, gone: map[Key]time.Time{},
+		bound: map[string]Key{}, boundAs: map[Key]string{}, absent: map[string]time.Time{}, gone: map[Key]time.Time{}, full: map[string]bool{},
 	}
 }
 
@@ -119,7 +119,7 @@ func (r *registry) forget(k Key) {
 func (r *registry) restate(k Key, status string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e, ok := r.byKey[k]; ok && !e.vol.Multiattach {
+	if e, ok := r.byKey[k]; ok && !e.vol.Multiattach && e.vol.Share == "" {
 		v := *e.vol
 		v.Status = status
 		e.vol = &v

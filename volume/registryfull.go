@@ -28,7 +28,7 @@ func (r *registry) absentFor(name string, d time.Duration) bool {
 func (r *registry) markFull(cloud, provider string, began time.Time) (missing []Volume, known int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ever, r.dirty = true, true
+	r.full[provider], r.dirty = true, true
 	for k, e := range r.byKey {
 		if k.Cloud != cloud || k.Provider != provider {
 			continue
@@ -53,10 +53,11 @@ func (r *registry) doubt(volumes []Volume) {
 	}
 }
 
-func (r *registry) everFull() bool {
+// everFull tells whether all volumes of a provider were ever read.
+func (r *registry) everFull(provider string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.ever
+	return r.full[provider]
 }
 
 func (r *registry) count(cloud, provider string) int {

@@ -73,6 +73,9 @@ func (s *Service) removeLocked(ctx context.Context, h *handle) error {
 	if err != nil {
 		return err
 	}
+	if err := s.usedElsewhere(ctx, h); err != nil {
+		return err
+	}
 	if s.policy(h.rec.Volume) == OnRemoveRetain {
 		return s.letGo(ctx, h)
 	}
@@ -86,7 +89,7 @@ func (s *Service) removeLocked(ctx context.Context, h *handle) error {
 func (s *Service) certain(ctx context.Context, h *handle) (gone bool, err error) {
 	v := h.rec.Volume
 	if seen, stale := s.registry.age(h.key); stale || time.Since(seen) > min(s.cfg.Refresh, time.Minute) {
-		v, err = s.backend.Provider.Get(ctx, h.key.ID)
+		v, err = s.of(h.key).Provider.Get(ctx, h.key.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return true, nil
@@ -144,7 +147,7 @@ func (s *Service) holders(ctx context.Context, h *handle) ([]string, error) {
 		if err != nil || m == nil {
 			return nil, err
 		}
-		h.rec.Source = &connector.Source{Device: m.Device}
+		h.rec.Source = &connector.Source{Device: m.Device, Export: m.Export}
 	}
 	return s.fs.Holders(ctx, *h.rec.Source)
 }
@@ -153,7 +156,7 @@ func (s *Service) holders(ctx context.Context, h *handle) ([]string, error) {
 // and the volume comes back only by its id. The marks that describe the disk
 // itself (filesystem, subdirectory) stay for that day.
 func (s *Service) letGo(ctx context.Context, h *handle) error {
-	fresh, err := s.backend.Provider.Get(ctx, h.key.ID)
+	fresh, err := s.of(h.key).Provider.Get(ctx, h.key.ID)
 	if errors.Is(err, ErrNotFound) {
 		return s.forgetRemoved(ctx, h)
 	}
@@ -169,7 +172,7 @@ func (s *Service) letGo(ctx context.Context, h *handle) error {
 			markOnRemove, markName, markPristine},
 		Known: fresh.Metadata,
 	}
-	if _, err := s.backend.Provider.SetMarks(ctx, fresh.ID, change); err != nil {
+	if _, err := s.of(h.key).Provider.SetMarks(ctx, fresh.ID, change); err != nil {
 		return wrap(err, "letting go of %s", h.rec.Volume.Name)
 	}
 	s.events.add(fresh.Name, "volume %s is kept in the cloud without a name here; docker volume create -o volume_id=%s brings it back", fresh.ID, fresh.ID)

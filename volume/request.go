@@ -10,15 +10,16 @@ import (
 
 // newVolume is the request with every mark in it, so that no volume of ours is
 // ever without them.
-func (s *Service) newVolume(ctx context.Context, name string, opts Options) (NewVolume, error) {
+func (s *Service) newVolume(ctx context.Context, b *storage, name string, opts Options) (NewVolume, error) {
 	record, err := opts.Record()
 	if err != nil {
 		return NewVolume{}, err
 	}
-	d := s.cfg.Defaults
+	d := b.Defaults
 	req := NewVolume{
-		Name: name, SizeGiB: opts.SizeGiB, Type: first(opts.Type, d.Type), Zone: first(opts.Zone, d.Zone),
+		Name: name, SizeGiB: opts.SizeGiB, Type: first(opts.Type, opts.ShareType, d.Type), Zone: first(opts.Zone, d.Zone),
 		SnapshotID: opts.SnapshotID, SourceID: opts.SourceID,
+		ShareProto: first(opts.ShareProto, d.ShareProto), ShareNetwork: first(opts.ShareNetwork, d.ShareNetwork), IsPublic: opts.IsPublic,
 		Description: opts.Description, Multiattach: opts.Multiattach, Metadata: map[string]string{},
 	}
 	for k, v := range opts.Metadata {
@@ -26,22 +27,33 @@ func (s *Service) newVolume(ctx context.Context, name string, opts Options) (New
 	}
 	s.mark(req.Metadata, opts, record)
 	req.Metadata[markCreated] = s.stamp() + "," + uuid.NewString()
-	req.Metadata[markFSType] = s.wantedFS(opts)
 	if opts.SnapshotID == "" && opts.SourceID == "" {
 		if req.SizeGiB == 0 {
 			req.SizeGiB = d.SizeGiB
 		}
-		req.Metadata[markPristine] = "1"
-		setSubdirMark(req.Metadata, opts.Subdir, defaultSubdir)
-	} else if err := s.inherit(ctx, opts, req.Metadata); err != nil {
+		b.markNew(req.Metadata, opts)
+	} else if err := s.inherit(ctx, b, opts, req.Metadata); err != nil {
 		return NewVolume{}, err
 	}
 	if opts.Multiattach {
-		if err := s.backend.Provider.Check(ctx, req); err != nil {
+		if err := b.Provider.Check(ctx, req); err != nil {
 			return NewVolume{}, err
 		}
 	}
 	return req, nil
+}
+
+// markNew sets the marks of what is created with nothing in it. Shares are seen
+// whole unless asked otherwise: others than fuxi mount them too and look for
+// the files there.
+func (b *storage) markNew(metadata map[string]string, opts Options) {
+	if b.Shares {
+		setSubdirMark(metadata, opts.Subdir, "")
+		return
+	}
+	metadata[markFSType] = first(opts.FSType, b.Defaults.FSType)
+	metadata[markPristine] = "1"
+	setSubdirMark(metadata, opts.Subdir, defaultSubdir)
 }
 
 // mark sets the marks that created and adopted volumes have in common.
@@ -68,16 +80,16 @@ func setSubdirMark(metadata map[string]string, asked *string, otherwise string) 
 }
 
 // inherit gives a clone the layout and filesystem of what it is made from.
-func (s *Service) inherit(ctx context.Context, opts Options, metadata map[string]string) error {
+func (s *Service) inherit(ctx context.Context, b *storage, opts Options, metadata map[string]string) error {
 	id := opts.SourceID
 	if id == "" {
-		origin, err := s.backend.Provider.Origin(ctx, opts.SnapshotID)
+		origin, err := b.Provider.Origin(ctx, opts.SnapshotID)
 		if err != nil {
 			return wrap(err, "reading snapshot_id %s", opts.SnapshotID)
 		}
 		id = origin
 	}
-	v, err := s.backend.Provider.Get(ctx, id)
+	v, err := b.Provider.Get(ctx, id)
 	if errors.Is(err, ErrNotFound) && opts.SourceID == "" {
 		v, err = Volume{}, nil // the snapshot's volume is gone; its layout is not known
 	}
@@ -85,6 +97,10 @@ func (s *Service) inherit(ctx context.Context, opts Options, metadata map[string
 		return wrap(err, "reading source_volid %s", id)
 	}
 	setSubdirMark(metadata, opts.Subdir, v.Marks.Subdir)
+	if b.Shares {
+		return nil
+	}
+	metadata[markFSType] = first(opts.FSType, b.Defaults.FSType)
 	if opts.FSType == "" {
 		delete(metadata, markFSType)
 		if fs := formattedAs(v); fs != "" {

@@ -26,7 +26,7 @@ func (s *Service) reserve(ctx context.Context, h *handle) error {
 				return err
 			}
 		}
-		id, err := s.backend.Attacher.Reserve(ctx, h.rec.Volume.ID, false)
+		id, err := s.of(h.key).Attacher.Reserve(ctx, h.rec.Volume.ID, false)
 		if err == nil {
 			h.rec.Attachment, h.rec.Reserving = id, time.Time{}
 			return s.announce(ctx, h, StepReserved)
@@ -62,7 +62,7 @@ func (s *Service) notReserved(ctx context.Context, h *handle, lost bool, err err
 // name be looked up anew.
 func (s *Service) gone(ctx context.Context, h *handle, lost bool, cause error) error {
 	v := h.rec.Volume
-	if _, err := s.backend.Provider.Get(ctx, v.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := s.of(v.Key).Provider.Get(ctx, v.ID); !errors.Is(err, ErrNotFound) {
 		return s.notReserved(ctx, h, lost, wrap(cause, "reserving %s", v.Name))
 	}
 	s.registry.forget(v.Key)
@@ -87,7 +87,7 @@ type releaseWait struct {
 // wait looks at who has the volume and sleeps a little. It returns false with
 // the final error when waiting is of no use any more.
 func (w *releaseWait) wait(ctx context.Context, try int, lost bool, cause error) (bool, error) {
-	v, err := w.s.backend.Provider.Get(ctx, w.h.rec.Volume.ID)
+	v, err := w.s.of(w.h.key).Provider.Get(ctx, w.h.rec.Volume.ID)
 	if err != nil {
 		return false, wrap(err, "asking who has %s", w.h.rec.Volume.Name)
 	}
@@ -144,7 +144,7 @@ func (w *releaseWait) watchOrphan(ctx context.Context, v Volume, lost bool) {
 	if !lost {
 		return
 	}
-	rows, err := w.s.backend.Attacher.Attachments(ctx, v.ID)
+	rows, err := w.s.of(v.Key).Attacher.Attachments(ctx, v.ID)
 	if err != nil || len(rows) != 1 || rows[0].Status != "reserved" || rows[0].Server != "" {
 		w.orphan = ""
 		return
@@ -155,7 +155,7 @@ func (w *releaseWait) watchOrphan(ctx context.Context, v Volume, lost bool) {
 	if time.Since(w.since) < w.s.cfg.ReservationAge {
 		return
 	}
-	if err := w.s.backend.Attacher.Release(ctx, w.orphan); err == nil {
+	if err := w.s.of(v.Key).Attacher.Release(ctx, w.orphan); err == nil {
 		w.s.events.add(v.Name, "deleted reservation %s: this host had asked for one, its answer was lost, and it stayed unused for %s", w.orphan, w.s.cfg.ReservationAge)
 		w.orphan, w.h.rec.Reserving = "", time.Time{}
 	}

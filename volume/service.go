@@ -14,13 +14,14 @@ import (
 	"github.com/openstack/fuxi/connector"
 )
 
-// Defaults are what a create without options gets.
+// Defaults are what a create without options gets of one backend.
 type Defaults struct {
-	Provider string
-	SizeGiB  int
-	FSType   string
-	Type     string
-	Zone     string
+	SizeGiB      int
+	FSType       string // of block volumes
+	Type         string // of volumes, or of shares
+	Zone         string
+	ShareProto   string // of shares: NFS, CEPHFS
+	ShareNetwork string // of shares: id
 }
 
 // Config is what a Service needs to know. All durations are positive.
@@ -31,17 +32,12 @@ type Config struct {
 	MountDir string
 	BootID   string
 	Host     HostIdentity
-	// Describe adds to Host.Properties what can change while fuxi runs (whether
-	// multipathd runs, say), asked at each Expose; nil adds nothing. Its error
-	// refuses the mount.
-	Describe func(ctx context.Context) (map[string]any, error)
 
 	Refresh        time.Duration // between two looks for changes
 	Linger         time.Duration // an unused volume stays attached for so long
 	WaitForRelease time.Duration // Mount waits so long for another holder
 	ReservationAge time.Duration // a reservation of ours whose id never came is deleted after so long
-	Defaults       Defaults
-	UnzeroedTypes  []string // volume types whose new volumes may hold stale bytes
+	UnzeroedTypes  []string      // volume types whose new volumes may hold stale bytes
 }
 
 // Health tells what is known of a cloud without asking it.
@@ -60,12 +56,18 @@ type Health interface {
 // Backend is one kind of storage of one cloud.
 type Backend struct {
 	Cloud      string
-	Name       string // cinder
+	Name       string // cinder, manila
+	Shares     bool   // it serves filesystems to many hosts at once, not devices to one
+	Defaults   Defaults
 	Origin     Origin
 	Provider   Provider
 	Attacher   Attacher
 	Health     Health
 	Connectors map[string]connector.Connector // by Connection.Driver
+	// Describe adds to Config.Host.Properties what can change while fuxi runs
+	// (whether multipathd runs, say), asked at each Expose; nil adds nothing. Its
+	// error refuses the mount.
+	Describe func(ctx context.Context) (map[string]any, error)
 }
 
 // Service does everything that is asked for. Its methods may be called from
@@ -73,10 +75,10 @@ type Backend struct {
 // a command or a lock that is held across either; they only wait, at most for
 // their context, until the state directory has been read.
 type Service struct {
-	cfg     Config
-	log     *slog.Logger
-	backend Backend
-	fs      Filesystems
+	cfg      Config
+	log      *slog.Logger
+	storages []*storage // at least one; the first is what a create without volume_provider means
+	fs       Filesystems
 
 	journal  *journal
 	registry *registry
@@ -98,14 +100,19 @@ type Service struct {
 	foreign  map[string]*Record // records that are not ours, by name
 	setAside []string
 	twin     string // set while loading: whose iSCSI name this host has, and what to do
-	refresh  refreshState
 }
 
 // New makes a Service. It reads nothing and starts nothing: see Load and Run.
-func New(ctx context.Context, cfg Config, backend Backend, fs Filesystems, log *slog.Logger) *Service {
+// backends are of one cloud, at least one, each of another Name; the first is
+// what a create without volume_provider means.
+func New(ctx context.Context, cfg Config, backends []Backend, fs Filesystems, log *slog.Logger) *Service {
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
+	storages := make([]*storage, len(backends))
+	for i, b := range backends {
+		storages[i] = &storage{Backend: b}
+	}
 	return &Service{
-		cfg: cfg, log: log, backend: backend, fs: fs,
+		cfg: cfg, log: log, storages: storages, fs: fs,
 		registry: newRegistry(), events: &events{log: log}, base: base, stop: stop,
 		ready: make(chan struct{}), started: time.Now().UTC(),
 		handles: map[Key]*handle{}, flights: map[string]*flight{},
@@ -172,7 +179,7 @@ func (s *Service) handle(v Volume) *handle {
 	if !ok {
 		h = newHandle(v.Key)
 		h.rec.Volume = v
-		h.rec.Origin, h.rec.BootID = s.backend.Origin, s.cfg.BootID
+		h.rec.Origin, h.rec.BootID = s.origin(), s.cfg.BootID
 		s.handles[v.Key] = h
 	}
 	return h
@@ -213,7 +220,7 @@ func (s *Service) announce(ctx context.Context, h *handle, step Step) error {
 	if h.rec.Step != step {
 		h.rec.Step, h.rec.Since = step, time.Now().UTC()
 	}
-	h.rec.Origin, h.rec.BootID = s.backend.Origin, s.cfg.BootID
+	h.rec.Origin, h.rec.BootID = s.origin(), s.cfg.BootID
 	err := s.journal.put(ctx, &h.rec)
 	h.show("")
 	return err

@@ -23,7 +23,7 @@ func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 	}
 	if !slices.ContainsFunc(all, func(o Volume) bool { return o.Key == v.Key }) {
 		// Its name in the cloud is another (adopted, renamed), or the list lies.
-		own, err := s.backend.Provider.Get(ctx, v.ID)
+		own, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 		if errors.Is(err, ErrNotFound) {
 			return v, s.lookAgain(ctx, v, "it was deleted")
 		}
@@ -51,13 +51,16 @@ func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 	s.registry.put(other, time.Now())
 	s.registry.bind(v.Name, v.Key)
 	h.rec.Volume, h.rec.Settled = other, true
+	if other.shared() {
+		return s.claimShare(ctx, h, other)
+	}
 	return other, nil
 }
 
 // lookAgain proves by id that the volume is not this name's any more, and only
 // then lets go of it.
 func (s *Service) lookAgain(ctx context.Context, v Volume, why string) error {
-	fresh, err := s.backend.Provider.Get(ctx, v.ID)
+	fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
 	switch {
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return wrap(err, "reading %s", v.Name)
@@ -77,7 +80,7 @@ func (s *Service) yield(ctx context.Context, h *handle, other Volume, why string
 	v := h.rec.Volume
 	loser := h.rec.CreatedHere != "" && !h.rec.Given && v.Marks.Formatted == nil && v.Blank()
 	if loser {
-		_, err := s.backend.Provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markReleased: s.stamp()}})
+		_, err := s.of(v.Key).Provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markReleased: s.stamp()}})
 		loser = err == nil
 	}
 	s.registry.put(other, time.Now())
@@ -88,7 +91,7 @@ func (s *Service) yield(ctx context.Context, h *handle, other Volume, why string
 	if err := s.releaseAttachment(ctx, h); err != nil {
 		return err
 	}
-	if err := s.backend.Provider.Delete(ctx, v.ID); err != nil {
+	if err := s.of(v.Key).Provider.Delete(ctx, v.ID); err != nil {
 		s.events.add(v.Name, "the surplus volume %s, created here and never used, could not be deleted: %v", v.ID, err)
 	}
 	s.registry.forget(v.Key)

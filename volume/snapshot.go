@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,7 +22,8 @@ import (
 type snapshotHeader struct {
 	Schema int       `json:"schema"`
 	Origin Origin    `json:"origin"`
-	Ever   bool      `json:"ever"`
+	Ever   bool      `json:"ever"`           // of cinder, as it was before there were several
+	Full   []string  `json:"full,omitempty"` // providers of which all volumes were ever read
 	At     time.Time `json:"at"`
 }
 
@@ -74,9 +77,9 @@ func (r *registry) encode(w io.Writer, origin Origin) error {
 	for _, e := range r.byKey {
 		entries = append(entries, *e)
 	}
-	ever := r.ever
+	full := slices.Sorted(maps.Keys(r.full))
 	r.mu.RUnlock()
-	if err := enc.Encode(snapshotHeader{Schema: recordSchema, Origin: origin, Ever: ever, At: time.Now().UTC()}); err != nil {
+	if err := enc.Encode(snapshotHeader{Schema: recordSchema, Origin: origin, Ever: slices.Contains(full, providerVolumes), Full: full, At: time.Now().UTC()}); err != nil {
 		return err
 	}
 	for _, e := range entries {
@@ -131,7 +134,13 @@ func (r *registry) decode(in io.Reader, origin Origin) (note string, err error) 
 		}
 	}
 	r.mu.Lock()
-	r.ever, r.dirty = head.Ever && note == "", false
+	r.dirty = false
+	if head.Ever {
+		head.Full = append(head.Full, providerVolumes)
+	}
+	for _, provider := range head.Full {
+		r.full[provider] = note == ""
+	}
 	r.mu.Unlock()
 	return note, nil
 }

@@ -2,24 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/openstack/fuxi/config"
-	"github.com/openstack/fuxi/connector"
 	"github.com/openstack/fuxi/connector/host"
 	"github.com/openstack/fuxi/connector/iscsi"
-	"github.com/openstack/fuxi/connector/local"
 	"github.com/openstack/fuxi/connector/mount"
-	"github.com/openstack/fuxi/providers/cinder"
-	"github.com/openstack/fuxi/providers/openstack"
 	"github.com/openstack/fuxi/trace"
 	"github.com/openstack/fuxi/volume"
 	"github.com/openstack/fuxi/volume/admin"
@@ -55,30 +49,21 @@ func newDaemon(ctx context.Context, cfg config.Config, logs io.Writer) (*fuxi, e
 	}
 	machine := host.New()
 	machine.MountRoot = cfg.Plugin.MountDir
-	session, err := openstack.New(cloudConfig(cfg.Cloud), log)
-	if err != nil {
-		return nil, err
-	}
-	session.KeepProject(volume.ProjectKeeper(cfg.Plugin.StateDir))
 	settings, err := serviceConfig(cfg, machine)
 	if err != nil {
 		return nil, err
 	}
 	notice := func(_ context.Context, text string) { log.Warn(text) }
-	overISCSI := iscsi.New(machine, iscsi.Options{Multipath: cfg.Cinder.Multipath, Notice: notice})
-	backend, err := newBackend(cfg, machine, session, settings.Host.Name)
+	b := builder{cfg: cfg, machine: machine, host: settings.Host, log: log, notice: notice}
+	backends, err := b.backends()
 	if err != nil {
 		return nil, err
 	}
-	backend.Connectors = map[string]connector.Connector{
-		local.Driver: local.New(machine, ownerTag(cfg.Plugin.StateDir)),
-		iscsi.Driver: overISCSI,
-	}
 	filesystems := mount.New(machine)
 	filesystems.Notice = notice
-	service := volume.New(ctx, settings, backend, filesystems, log)
+	service := volume.New(ctx, settings, backends, filesystems, log)
 	door := docker.New(service, docker.Options{Log: log, Drain: stopLimit / 2})
-	return &fuxi{cfg: cfg, log: log, service: service, iscsi: overISCSI, door: door, base: ctx}, nil
+	return &fuxi{cfg: cfg, log: log, service: service, iscsi: b.iscsi, door: door, base: ctx}, nil
 }
 
 func newLogger(cfg config.Log, out io.Writer) (*slog.Logger, error) {
@@ -91,17 +76,6 @@ func newLogger(cfg config.Log, out io.Writer) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(out, opts)), nil
 	}
 	return slog.New(slog.NewTextHandler(out, opts)), nil
-}
-
-func cloudConfig(c config.Cloud) openstack.Config {
-	out := openstack.Config{
-		Name: c.Name, Cloud: c.Cloud, Region: c.Region, Interface: c.Interface,
-		CACert: c.CAFile, ClientCert: c.CertFile, ClientKey: c.KeyFile, Insecure: c.Insecure,
-	}
-	if c.Cloud != "" {
-		out.CloudsFile = c.CloudsFile
-	}
-	return out
 }
 
 func serviceConfig(cfg config.Config, machine *host.Host) (volume.Config, error) {
@@ -123,60 +97,11 @@ func serviceConfig(cfg config.Config, machine *host.Host) (volume.Config, error)
 	return volume.Config{
 		Version: versionString(), Cluster: cfg.Plugin.Cluster,
 		StateDir: cfg.Plugin.StateDir, MountDir: cfg.Plugin.MountDir, BootID: boot,
-		Host:     volume.HostIdentity{Name: name, IP: ip, Properties: machine.Properties(name, ip)},
-		Describe: func(context.Context) (map[string]any, error) { return paths(machine, cfg.Cinder.Multipath) },
-		Refresh:  cfg.Plugin.Refresh.Duration, Linger: cfg.Cinder.Linger.Duration,
+		Host:    volume.HostIdentity{Name: name, IP: ip, Properties: machine.Properties(name, ip)},
+		Refresh: cfg.Plugin.Refresh.Duration, Linger: cfg.Cinder.Linger.Duration,
 		WaitForRelease: cfg.Cinder.WaitForRelease.Duration, ReservationAge: cfg.Cinder.ReservationAge.Duration,
-		Defaults: volume.Defaults{
-			Provider: cfg.Plugin.Providers[0], SizeGiB: cfg.Cinder.DefaultSize, FSType: cfg.Cinder.FSType,
-			Type: cfg.Cinder.VolumeType, Zone: cfg.Cinder.Zone,
-		},
 		UnzeroedTypes: cfg.Cinder.UnzeroedTypes,
 	}, nil
-}
-
-// paths is what the cloud is told about several paths to one volume, as it is
-// now: multipathd may be started and stopped while fuxi runs.
-func paths(machine *host.Host, mode string) (map[string]any, error) {
-	several, err := iscsi.UseMultipath(machine, mode)
-	if err != nil {
-		return nil, fmt.Errorf("[cinder] multipath = %q: %w", mode, err)
-	}
-	return map[string]any{"multipath": several, "enforce_multipath": mode == iscsi.Require}, nil
-}
-
-// newBackend lacks the connectors, which are the caller's.
-func newBackend(cfg config.Config, machine *host.Host, session *openstack.Session, hostName string) (volume.Backend, error) {
-	machineID, err := machine.MachineID()
-	if err != nil {
-		return volume.Backend{}, err
-	}
-	provider := cinder.New(session, cinder.Config{Cluster: cfg.Plugin.Cluster, CloudName: cfg.Cloud.Name})
-	return volume.Backend{
-		Cloud: cfg.Cloud.Name, Name: "cinder",
-		Origin: volume.Origin{
-			MachineID: machineID, Host: hostName, Cloud: cfg.Cloud.Name,
-			AuthURL: session.AuthURL(), Project: session.Scope(), Region: session.Region(),
-		},
-		Provider: provider, Attacher: provider, Health: health{session},
-	}, nil
-}
-
-// ownerTag tells the daemons of one machine apart, on the devices they make.
-func ownerTag(stateDir string) string {
-	return fmt.Sprintf("%x", sha256.Sum256([]byte(filepath.Clean(stateDir))))[:8]
-}
-
-// health shows a session's health as the Service wants to see it.
-type health struct{ *openstack.Session }
-
-func (h health) LastAnswer() time.Time { return h.Session.Health().LastAnswer }
-
-func (h health) LastError() string {
-	if now := h.Session.Health(); now.Failures > 0 {
-		return now.LastError
-	}
-	return ""
 }
 
 // run serves until ctx ends. It listens first and reads its state afterwards,

@@ -126,7 +126,7 @@ func badOptions(t *testing.T, s *site) {
 		"on_remove=maybe":    "delete or retain",
 		"volume_id=x":        "a uuid",
 		"fuxi:formatted=yes": "is unknown",
-		"share_proto=NFS":    "Manila",
+		"share_proto=NFS":    "is for volume_provider=manila",
 	} {
 		s.refused(t, text, "volume", "create", "-d", "fuxi", "-o", option, "badly")
 	}
