@@ -111,6 +111,9 @@ func (s *Service) stillConnected(ctx context.Context, h *handle, src connector.S
 }
 
 func (s *Service) connector(k Key, driver string) (connector.Connector, error) {
+	if off, is := s.of(k).Provider.(switchedOff); is {
+		return nil, off.why()
+	}
 	known := s.of(k).Connectors
 	c, ok := known[driver]
 	if !ok {

@@ -168,6 +168,9 @@ func (s *Service) forgetGone(ctx context.Context, v Volume) error {
 
 // sameAs compares a repeated Create with what is there.
 func (s *Service) sameAs(ctx context.Context, v Volume, opts Options) error {
+	if err := opts.CheckProvider(v.Provider); err != nil {
+		return Errorf(ErrConflict, "volume %s exists, as a %s of %s: %w", v.Name, v.noun(), v.Provider, err)
+	}
 	recorded, err := ParseRecord(v.Marks.Opts)
 	if err != nil {
 		s.events.add(v.Name, "the fuxi:opts mark of %s is damaged: %v", v.ID, err)

@@ -167,6 +167,14 @@ func (s *Service) releaseAttachment(ctx context.Context, h *handle) error {
 // releaseLost finds and deletes a reservation whose id never arrived, under
 // the same rule as a mount that waits for it.
 func (s *Service) releaseLost(ctx context.Context, h *handle) error {
+	id, err := s.reclaim(ctx, h, true)
+	if err != nil {
+		return wrap(err, "looking for a lost attachment of %s", h.rec.Volume.Name)
+	}
+	if id != "" {
+		h.rec.Attachment = id // which the caller releases
+		return nil
+	}
 	w := &releaseWait{s: s, h: h}
 	for try := 0; ; try++ {
 		v, err := s.of(h.key).Provider.Get(ctx, h.rec.Volume.ID)

@@ -144,6 +144,15 @@ type Attacher interface {
 	Attachments(ctx context.Context, volumeID string) ([]Attachment, error)
 }
 
+// Reclaimer is an Attacher that can tell which attachment a Reserve made whose
+// answer never arrived: its attachments name the host, so there is nothing to
+// guess and no age to wait for.
+type Reclaimer interface {
+	// Reclaim returns the id of this host's attachment of the volume. ErrNotFound
+	// when it has none.
+	Reclaim(ctx context.Context, volumeID string) (attachmentID string, err error)
+}
+
 // Filesystems is what the Service needs of this host once a Source is there.
 // connector/mount implements it.
 type Filesystems interface {

@@ -26,7 +26,10 @@ func (s *Service) reserve(ctx context.Context, h *handle) error {
 				return err
 			}
 		}
-		id, err := s.of(h.key).Attacher.Reserve(ctx, h.rec.Volume.ID, false)
+		id, err := s.reclaim(ctx, h, lost)
+		if err == nil && id == "" {
+			id, err = s.of(h.key).Attacher.Reserve(ctx, h.rec.Volume.ID, false)
+		}
 		if err == nil {
 			h.rec.Attachment, h.rec.Reserving = id, time.Time{}
 			return s.announce(ctx, h, StepReserved)
@@ -43,6 +46,20 @@ func (s *Service) reserve(ctx context.Context, h *handle) error {
 			return s.notReserved(ctx, h, lost, werr)
 		}
 	}
+}
+
+// reclaim finds what an earlier Reserve made whose answer was lost, where the
+// cloud can tell; "" when there is nothing of the kind.
+func (s *Service) reclaim(ctx context.Context, h *handle, lost bool) (attachmentID string, err error) {
+	r, ok := s.of(h.key).Attacher.(Reclaimer)
+	if !ok || !lost {
+		return "", nil
+	}
+	id, err := r.Reclaim(ctx, h.rec.Volume.ID)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return id, err
 }
 
 // notReserved takes the announcement back, unless a reservation of ours whose
