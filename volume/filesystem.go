@@ -167,6 +167,8 @@ func (s *Service) gate(ctx context.Context, h *handle, v Volume) (Options, error
 
 func (a Attachment) holder() string {
 	switch {
+	case a.Foreign:
+		return a.Holder
 	case a.Holder != "":
 		return "host " + a.Holder
 	case a.Server != "":

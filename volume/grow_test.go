@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -291,5 +292,31 @@ func TestParseSize(t *testing.T) {
 		if got, err := ParseSize(value); !errors.Is(err, ErrInvalid) || got != 0 || !strings.HasPrefix(err.Error(), "size ") {
 			t.Errorf("%q: %d, %v", value, got, err)
 		}
+	}
+}
+
+// deadPath is a host one of whose paths to the volume does not answer: the
+// device cannot follow.
+type deadPath struct{ *memoryHost }
+
+func (d deadPath) Resize(context.Context, connector.Connection) (connector.Source, error) {
+	return connector.Source{}, fmt.Errorf("path sdb does not answer, so it cannot follow: %w", connector.ErrUnsafe)
+}
+
+// A mounted volume that cannot grow now stays usable, for new containers too,
+// and grows when its paths are back.
+func TestVolumeThatCannotFollowStaysUsable_F1(t *testing.T) {
+	g := newGrower(t)
+	g.cloud.onExtend = func(v *Volume, size int) error { v.SizeGiB = size; g.host.late["v1"] = 1; return nil }
+	g.storages[0].Connectors["fake"] = deadPath{g.host}
+	if _, err := g.to(2); err == nil || !strings.Contains(err.Error(), "sdb does not answer") {
+		t.Fatalf("growing over a dead path: %v", err)
+	}
+	if _, err := g.Mount(t.Context(), MountRequest{Name: "n", User: "c2"}); err != nil {
+		t.Fatalf("another container while it waits to grow: %v", err)
+	}
+	g.storages[0].Connectors["fake"] = g.host
+	if _, err := g.to(2); err != nil || g.onDisk().Grow != 0 {
+		t.Errorf("with the path back: %v, still to grow to %d", err, g.onDisk().Grow)
 	}
 }

@@ -141,6 +141,9 @@ func (s *Service) alreadyMounted(ctx context.Context, h *handle) (bool, error) {
 		return true, nil
 	}
 	src, err := s.findSource(ctx, h)
+	if h.followsLate(err) {
+		src, err = s.findUngrown(ctx, h, err)
+	}
 	if errors.Is(err, connector.ErrNotConnected) || err == nil && !shows(*m, src) {
 		// connector/mount takes the stale layer away before it mounts.
 		s.events.add(h.rec.Volume.Name, "%s shows %s, which is not this volume any more", m.Target, first(m.Device, m.Export))

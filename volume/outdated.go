@@ -46,6 +46,26 @@ func resize(ctx context.Context, c connector.Connector, conn connector.Connectio
 	return c.Connect(ctx, conn)
 }
 
+// findUngrown finds the device of a mounted volume at the size it had before an
+// order to grow that it cannot follow now, because one of its paths is dead, say.
+// What is mounted stays usable: only its growing waits.
+func (s *Service) findUngrown(ctx context.Context, h *handle, refusal error) (connector.Source, error) {
+	if h.rec.Source == nil {
+		return connector.Source{}, refusal
+	}
+	c, err := s.connector(h.key, h.rec.Connection.Driver)
+	if err != nil {
+		return connector.Source{}, err
+	}
+	conn := h.rec.connection()
+	conn.SizeGiB = int(h.rec.Source.SizeBytes >> 30)
+	src, err := c.Find(ctx, conn)
+	if err != nil {
+		return src, errors.Join(refusal, err)
+	}
+	return src, nil
+}
+
 // resized tells whether a refused device may be the volume after all, because
 // the cloud has given it another size since it was last asked. What is proven
 // then is the new size.

@@ -42,9 +42,10 @@ type Volume struct {
 // Attachment is one row of the cloud's attachment table.
 type Attachment struct {
 	ID        string    `json:"id"`
-	Status    string    `json:"status"`           // reserved, attaching, attached, detaching, error_attaching …
-	Holder    string    `json:"holder,omitempty"` // host name, as far as the cloud or the mount-point field tells
-	Server    string    `json:"server,omitempty"` // Nova instance id, if one holds it
+	Status    string    `json:"status"`            // reserved, attaching, attached, detaching, error_attaching …
+	Holder    string    `json:"holder,omitempty"`  // host name, as far as the cloud or the mount-point field tells
+	Server    string    `json:"server,omitempty"`  // Nova instance id, if one holds it
+	Foreign   bool      `json:"foreign,omitempty"` // of a share: nobody of this cluster asked for it; Holder is what it lets in
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
 }
 

@@ -104,7 +104,8 @@ func exportList(list any) []string {
 }
 
 // usedElsewhere refuses to remove a share that others have been let in to: the
-// cloud would take it away under them without asking.
+// cloud would take it away under them without asking. What is only let go of
+// stays there for those whom somebody else let in.
 func (s *Service) usedElsewhere(ctx context.Context, h *handle) error {
 	v := h.rec.Volume
 	if !v.shared() {
@@ -119,7 +120,9 @@ func (s *Service) usedElsewhere(ctx context.Context, h *handle) error {
 	}
 	var who []string
 	for _, a := range rows {
-		who = append(who, a.holder())
+		if !a.Foreign || s.policy(v) == OnRemoveDelete {
+			who = append(who, a.holder())
+		}
 	}
 	if len(who) == 0 {
 		return nil

@@ -3,7 +3,7 @@
 [ -s /run/held.pid ] && kill "$(cat /run/held.pid)"
 rm -f /run/held.pid
 iscsiadm -m node -T "$IQN" --logout
-pidof multipathd >/dev/null || multipathd
+pidof multipathd >/dev/null || { [ -x /lab/unit ] && /lab/unit multipathd start; } || multipathd
 multipathd disablequeueing maps
 for i in 1 2 3 4 5 6 7 8 9 10; do
   multipath -F
