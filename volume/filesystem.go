@@ -159,7 +159,8 @@ func (s *Service) gate(ctx context.Context, h *handle, v Volume) (Options, error
 	case v.Encrypted:
 		return opts, Errorf(ErrUnsafe, "%s (%s) is encrypted; formatting the raw device would destroy it", v.Name, v.ID)
 	}
-	if h.rec.Source != nil && h.rec.Source.Proof["exclusive"] == "false" {
+	if h.rec.Source != nil && h.rec.Source.Proof["exclusive"] == "false" && !v.Multiattach {
+		// Of a multi-attach volume the attachments say who else has it.
 		return opts, Errorf(ErrUnsafe, "%s (%s) must not be formatted: the storage lets others write to it at the same time", v.Name, v.ID)
 	}
 	return opts, s.aloneOn(ctx, h)

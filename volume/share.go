@@ -87,6 +87,19 @@ func (s *Service) connectMoved(ctx context.Context, h *handle, c connector.Conne
 	return c.Connect(ctx, h.rec.connection())
 }
 
+// served makes sure that the server of a mounted share answers: Docker would
+// hang, beyond any signal, in a directory that does not.
+func (s *Service) served(ctx context.Context, h *handle) error {
+	c, err := s.connector(h.key, h.rec.Connection.Driver)
+	if err == nil {
+		_, err = c.Connect(ctx, h.rec.connection())
+	}
+	if err != nil {
+		return wrap(err, "looking whether the server of %s answers", h.rec.Volume.Name)
+	}
+	return nil
+}
+
 // sameExports compares lists that may be fresh or read from the journal.
 func sameExports(a, b any) bool { return slices.Equal(exportList(a), exportList(b)) }
 

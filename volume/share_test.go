@@ -207,6 +207,9 @@ func TestMovedShareIsReadAgain_F8(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.exports.Store(v.ID, "other:/moved")
+	if _, err := s.Mount(ctx, MountRequest{Name: "web", User: "u2"}); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("another container on a server that is away: %v", err)
+	}
 	_ = h.lock.acquire(ctx, "test")
 	kernelForgets(s, v.ID)
 	src, err := s.connect(ctx, h)
