@@ -39,6 +39,29 @@ func TestOwnTimeCountsOverlapsOnce(t *testing.T) {
 	})
 }
 
+// What is computed while a crossing that is not the operation's own is under way
+// is no own processor time, but in the sum.
+func TestProcessorTime(t *testing.T) {
+	s := NewSteps()
+	ctx := WithRecorder(context.Background(), s)
+	compute := func() {
+		for begin := processTime(); processTime()-begin < 30*time.Millisecond; {
+		}
+	}
+	wait := Cross(ctx, Wait, "outer")
+	compute()
+	Cross(ctx, Host, "inner")()
+	compute()
+	wait()
+	write := Cross(ctx, Journal, "own")
+	compute()
+	write()
+	own, all := s.CPU()
+	if own < 30*time.Millisecond || all < 90*time.Millisecond || all-own < 60*time.Millisecond {
+		t.Errorf("own %s of %s, want 30ms of 90ms at least", own, all)
+	}
+}
+
 func TestNobodyListens(t *testing.T) {
 	Cross(context.Background(), Host, "x")()
 }

@@ -154,7 +154,7 @@ func (f *fuxi) run(ctx context.Context) error {
 func (f *fuxi) stop(told time.Time) error {
 	ctx, cancel := context.WithTimeout(f.base, max(stopLimit-time.Since(told), stopLimit/2))
 	defer cancel()
-	err := errors.Join(f.service.Stop(ctx), f.iscsi.Close())
+	err := errors.Join(f.service.Stop(ctx), f.iscsi.Close(ctx))
 	f.log.Info("fuxi has stopped; volumes in use stay mounted and attached")
 	return err
 }

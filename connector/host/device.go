@@ -137,10 +137,14 @@ func (h *Host) Exclusive(ctx context.Context, device string, use func(fd int) er
 	if err := h.answers(ctx, device); err != nil {
 		return err
 	}
+	err := h.tryExclusive(device, use)
+	if err != unix.EBUSY {
+		return err
+	}
+	defer trace.Cross(ctx, trace.Wait, device+" to be let go")()
 	until := time.Now().Add(busyPatience)
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := h.tryExclusive(device, use)
-		if err != unix.EBUSY {
+		if err := h.tryExclusive(device, use); err != unix.EBUSY {
 			return err
 		}
 		if time.Now().After(until) {

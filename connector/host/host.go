@@ -22,6 +22,8 @@ type Host struct {
 	CommandPrefix []string
 	// Runner starts the commands.
 	Runner Runner
+	// Keys hands keys to the kernel; nil is the keyring of the calling thread.
+	Keys Keys
 
 	loops   chan struct{} // holds the token while a loop device is taken and configured
 	pending pending

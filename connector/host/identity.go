@@ -107,6 +107,6 @@ func machine() string {
 
 // readWord returns the trimmed content of a small file, "" when unreadable.
 func (h *Host) readWord(path string) string {
-	b, _ := os.ReadFile(h.Path(path))
-	return strings.TrimSpace(string(b))
+	word, _ := h.attribute(path)
+	return word
 }

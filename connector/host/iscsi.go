@@ -36,7 +36,7 @@ func (s ISCSISession) sys(elem ...string) string {
 // ISCSISessions lists the sessions with one target, oldest first, as sysfs shows
 // them: no daemon is asked. There may be several with one portal.
 func (h *Host) ISCSISessions(target string) ([]ISCSISession, error) {
-	entries, err := os.ReadDir(h.Path("/sys/class/iscsi_session"))
+	names, err := h.namesIn("/sys/class/iscsi_session")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil // the module is not loaded
 	}
@@ -44,18 +44,18 @@ func (h *Host) ISCSISessions(target string) ([]ISCSISession, error) {
 		return nil, err
 	}
 	var sessions []ISCSISession
-	for _, e := range entries {
-		id, err := strconv.Atoi(strings.TrimPrefix(e.Name(), "session"))
+	for _, name := range names {
+		id, err := strconv.Atoi(strings.TrimPrefix(name, "session"))
 		if err != nil {
 			continue
 		}
 		s := ISCSISession{ID: id}
-		name, err := h.attribute(s.sys("targetname"))
-		if err == nil && name == target {
+		theirs, err := h.attribute(s.sys("targetname"))
+		if err == nil && theirs == target {
 			s, err = h.iscsiSession(s, target)
 		}
 		switch {
-		case goneNow(err) || err == nil && name != target:
+		case goneNow(err) || err == nil && theirs != target:
 		case err != nil:
 			// Not to be taken for absent: what is not seen would not be detached.
 			return nil, fmt.Errorf("iSCSI session %d: %w", id, err)
@@ -70,7 +70,9 @@ func (h *Host) ISCSISessions(target string) ([]ISCSISession, error) {
 // iscsiSession reads the rest of a session. An error for which goneNow is true
 // says that it went meanwhile.
 func (h *Host) iscsiSession(s ISCSISession, target string) (ISCSISession, error) {
-	real, err := filepath.EvalSymlinks(h.Path(s.sys("device")))
+	// "../../devices/platform/host3/session7/iscsi_session/session7", below any
+	// adapter; each step of the way need not be walked.
+	real, err := os.Readlink(h.Path(s.sys()))
 	if err != nil {
 		return s, err
 	}
@@ -102,7 +104,7 @@ func (h *Host) iscsiSession(s ISCSISession, target string) (ISCSISession, error)
 // attribute reads a small file of sysfs; unlike readWord it tells unreadable
 // from empty.
 func (h *Host) attribute(path string) (string, error) {
-	b, err := os.ReadFile(h.Path(path))
+	b, err := h.readSmall(path)
 	return strings.TrimSpace(string(b)), err
 }
 
@@ -111,14 +113,14 @@ func (h *Host) attribute(path string) (string, error) {
 func (h *Host) ISCSIUnits(s ISCSISession) ([]SCSIAddress, error) {
 	// Not filepath.Glob, which takes what it cannot read for absent: a session
 	// that seems to have no unit is ended.
-	targets, err := os.ReadDir(h.Path(s.sys("device")))
-	var names []os.DirEntry
-	for _, t := range targets {
-		if !strings.HasPrefix(t.Name(), "target") || err != nil {
+	targets, err := h.namesIn(s.sys("device"))
+	var names []string
+	for _, target := range targets {
+		if !strings.HasPrefix(target, "target") || err != nil {
 			continue
 		}
-		var below []os.DirEntry
-		below, err = os.ReadDir(h.Path(s.sys("device", t.Name())))
+		var below []string
+		below, err = h.namesIn(s.sys("device", target))
 		if errors.Is(err, os.ErrNotExist) {
 			err = nil
 		}
@@ -129,7 +131,7 @@ func (h *Host) ISCSIUnits(s ISCSISession) ([]SCSIAddress, error) {
 	}
 	var units []SCSIAddress
 	for _, name := range names {
-		a, ok := ParseSCSIAddress(name.Name())
+		a, ok := ParseSCSIAddress(name)
 		if !ok {
 			continue
 		}

@@ -3,7 +3,6 @@ package host
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ type Mount struct {
 	Root         string // which directory of the filesystem is shown
 	Point        string // where, as the table's process sees it
 	Options      string // of this mount: ro, nosuid …
+	Propagation  string // "shared:7 master:1"; "" is private
 	FSType       string
 	Source       string // as the filesystem shows it
 	SuperOptions string // of the superblock
@@ -74,6 +74,7 @@ func parseMountLine(line string) (Mount, error) {
 		}
 		fields[i], rest, whole = strings.Cut(rest, " ")
 	}
+	propagation := rest
 	fsType, rest, whole := strings.Cut(right, " ")
 	last := strings.LastIndexByte(rest, ' ')
 	if !found || !whole || last < 0 {
@@ -92,6 +93,7 @@ func parseMountLine(line string) (Mount, error) {
 		return Mount{}, err
 	}
 	m.Root, m.Point, m.Options = unescape(fields[3]), unescape(fields[4]), fields[5]
+	m.Propagation = propagation
 	m.FSType, m.Source, m.SuperOptions = unescape(fsType), unescape(source), rest[last+1:]
 	return m, nil
 }
@@ -133,19 +135,13 @@ func (h *Host) Mounts() ([]Mount, error) {
 }
 
 func (h *Host) mountsOf(pid string) ([]Mount, error) {
-	f, err := os.Open(h.Path("proc", pid, "mountinfo"))
+	// The kernel formats anew with each read, as many whole lines as fit: one large
+	// buffer saves most of them.
+	table, err := h.readWhole("/proc/"+pid+"/mountinfo", 16<<10)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	// Files of /proc tell no size, and the kernel formats anew with each read:
-	// one large buffer saves most of them.
-	var table bytes.Buffer
-	table.Grow(16 << 10)
-	if _, err := table.ReadFrom(f); err != nil {
-		return nil, err
-	}
-	return ParseMountInfo(table.Bytes())
+	return ParseMountInfo(table)
 }
 
 // MountsAt returns the layers mounted exactly at point, lowest first.

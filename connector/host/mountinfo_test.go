@@ -15,9 +15,9 @@ func TestParseMountInfo(t *testing.T) {
 `
 	got, err := host.ParseMountInfo([]byte(table))
 	want := []host.Mount{
-		{ID: 36, Parent: 35, Dev: host.Number{Major: 98}, Root: "/mnt1", Point: "/mnt2", Options: "rw,noatime", FSType: "ext3", Source: "/dev/root", SuperOptions: "rw,errors=continue"},
+		{ID: 36, Parent: 35, Dev: host.Number{Major: 98}, Root: "/mnt1", Point: "/mnt2", Options: "rw,noatime", Propagation: "master:1", FSType: "ext3", Source: "/dev/root", SuperOptions: "rw,errors=continue"},
 		{ID: 27, Parent: 1, Dev: host.Number{Major: 254}, Root: "/", Point: "/", Options: "rw,relatime", FSType: "ext4", Source: "/dev/vda", SuperOptions: "rw"},
-		{ID: 40, Parent: 27, Dev: host.Number{Minor: 44}, Root: "/data", Point: "/mnt/with space\tand\\more", Options: "ro", FSType: "btrfs", Source: "/dev/loop0", SuperOptions: "rw,subvol=/"},
+		{ID: 40, Parent: 27, Dev: host.Number{Minor: 44}, Root: "/data", Point: "/mnt/with space\tand\\more", Options: "ro", Propagation: "shared:2 master:1 unbindable", FSType: "btrfs", Source: "/dev/loop0", SuperOptions: "rw,subvol=/"},
 		{ID: 41, Parent: 27, Dev: host.Number{Minor: 45}, Root: "/", Point: "/mnt/empty", Options: "rw", FSType: "tmpfs", SuperOptions: "rw"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {

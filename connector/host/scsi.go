@@ -73,14 +73,14 @@ func (h *Host) RescanSCSI(ctx context.Context, a SCSIAddress) error {
 // SCSIDiskAt returns the disk at an address. found is false as long as there is
 // none, or its block device is not made yet.
 func (h *Host) SCSIDiskAt(a SCSIAddress) (d SCSIDisk, found bool, err error) {
-	names, err := os.ReadDir(h.Path(a.sys("block")))
+	names, err := h.namesIn(a.sys("block"))
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(names) == 0 {
 		return d, false, nil
 	}
 	if err != nil {
 		return d, false, err
 	}
-	return SCSIDisk{Address: a, Name: names[0].Name(), State: h.readWord(a.sys("state"))}, true, nil
+	return SCSIDisk{Address: a, Name: names[0], State: h.readWord(a.sys("state"))}, true, nil
 }
 
 // SCSIUnitAt tells whether the kernel has a device at an address, be it one whose
@@ -104,13 +104,13 @@ func (h *Host) RemoveSCSIUnit(ctx context.Context, a SCSIAddress) error {
 
 // SCSIDisks lists all disks of the SCSI layer, whatever brought them.
 func (h *Host) SCSIDisks() ([]SCSIDisk, error) {
-	entries, err := os.ReadDir(h.Path("/sys/class/scsi_device"))
+	names, err := h.namesIn("/sys/class/scsi_device")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	var disks []SCSIDisk
-	for _, e := range entries {
-		a, ok := ParseSCSIAddress(e.Name())
+	for _, name := range names {
+		a, ok := ParseSCSIAddress(name)
 		if !ok {
 			continue
 		}

@@ -24,7 +24,7 @@ type SCSIIdentity struct {
 // SCSIIdentity reads who the device at an address says it is. A device that says
 // nothing has no WWID, which is no error.
 func (h *Host) SCSIIdentity(a SCSIAddress) (SCSIIdentity, error) {
-	page, err := os.ReadFile(h.Path(a.sys("vpd_pg83")))
+	page, err := h.readSmall(a.sys("vpd_pg83"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.EINVAL) {
 		return SCSIIdentity{}, err
 	}

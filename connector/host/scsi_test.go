@@ -3,7 +3,6 @@ package host_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -84,35 +83,6 @@ func TestISCSISessions(t *testing.T) {
 	}
 	if none, err := tree(t, nil).ISCSISessions("iqn.a"); err != nil || none != nil {
 		t.Errorf("without the module: %v, %v", none, err)
-	}
-}
-
-func TestMultipathMaps(t *testing.T) {
-	h := tree(t, map[string]string{
-		"sys/block/dm-0/dm/uuid": "LVM-abc\n", "sys/block/dm-0/size": "8\n",
-		"sys/block/dm-1/dm/uuid": "mpath-36001405a\n", "sys/block/dm-1/dm/name": "mpatha\n", "sys/block/dm-1/dm/suspended": "0\n",
-		"sys/block/dm-1/size": "2048\n", "sys/block/dm-1/slaves/sda": "", "sys/block/sda/holders/dm-1": "", "sys/block/sdb/holders/dm-0": "",
-		"sys/block/dm-2/dm/uuid": "mpath-36001405b\n", "sys/block/dm-2/dm/suspended": "0\n", "sys/block/dm-2/size": "0\n",
-		"proc/1/comm": "init\n", "proc/932/comm": "multipathd\n",
-	})
-	maps, err := h.MultipathMaps()
-	if err != nil || len(maps) != 2 || maps[0].Alias != "mpatha" || !maps[0].Ready || maps[1].Ready || maps[1].Paths != nil {
-		t.Errorf("got %+v, %v", maps, err)
-	}
-	if m, found := h.MultipathOver("sda"); !found || m.Device() != "/dev/dm-1" || m.Serial != "36001405a" || !slices.Equal(m.Paths, []string{"sda"}) {
-		t.Errorf("over sda: %+v, %v", m, found)
-	}
-	if m, found := h.MultipathOver("sdb"); found {
-		t.Errorf("LVM is multipath: %+v", m)
-	}
-	if runs, err := h.MultipathdRuns(); err != nil || !runs {
-		t.Errorf("multipathd: %v, %v", runs, err)
-	}
-	if err := os.WriteFile(h.Path("proc/932/comm"), []byte("other\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if runs, err := h.MultipathdRuns(); err != nil || runs {
-		t.Errorf("another process: %v, %v", runs, err)
 	}
 }
 

@@ -53,8 +53,10 @@ func (c *Connector) session(ctx context.Context, v volume, p portal) (host.ISCSI
 	if found || err != nil {
 		return s, err
 	}
-	if err := c.endSessions(ctx, v, p); err != nil {
-		return s, err
+	if s.Target != "" {
+		if err := c.endSessions(ctx, v, p); err != nil {
+			return s, err
+		}
 	}
 	if err := c.prepare(ctx, v, p); err != nil {
 		return s, err
@@ -69,7 +71,8 @@ func (c *Connector) session(ctx context.Context, v volume, p portal) (host.ISCSI
 }
 
 // awaitSession looks for a living session with a portal, and waits a little when
-// there is one that is down: iscsid brings it back by itself.
+// there is one that is down: iscsid brings it back by itself. Without any, s is
+// the zero value.
 func (c *Connector) awaitSession(ctx context.Context, p portal) (s host.ISCSISession, alive bool, err error) {
 	patience, cancel := context.WithTimeout(ctx, recoverLimit)
 	defer cancel()
@@ -183,7 +186,10 @@ func (c *Connector) ask(ctx context.Context, v volume, p path) (now path, there,
 		return now, there, false, err
 	}
 	proven := v.Proven[proofWWID]
-	m, mapped := c.host.MultipathOver(now.disk.Name)
+	m, mapped, err := c.host.MultipathOver(now.disk.Name)
+	if err != nil {
+		return now, true, false, err
+	}
 	stale = now.id.WWID != p.id.WWID || proven != "" && proven != now.id.WWID || mapped && !slices.Contains(now.id.Serials, m.Serial)
 	return now, true, stale, nil
 }

@@ -78,7 +78,7 @@ func subject(t *testing.T) connectortest.Subject {
 		if err := c.Disconnect(ctx, conn); err != nil {
 			t.Error(err)
 		}
-		_ = c.Close()
+		_ = c.Close(ctx)
 	})
 	return connectortest.Subject{Connector: c, Connection: conn, Leftovers: func() []string { return leftovers(h) }}
 }

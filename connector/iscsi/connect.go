@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/openstack/fuxi/connector"
+	"github.com/openstack/fuxi/connector/host"
 )
 
 // connect does the work of Connect under the targets' lock.
@@ -63,11 +64,11 @@ func (c *Connector) reach(ctx context.Context, v volume, before []path) (connect
 	}
 	if len(here) > 0 {
 		_, mapped, err := c.mapOver(v, here)
+		if err == nil && !mapped && several && v.Proven[proofPath] == "" {
+			here, several, err = c.usedAlone(ctx, v, here)
+		}
 		if err != nil {
 			return connector.Source{}, err
-		}
-		if !mapped && several && v.Proven[proofPath] == "" {
-			here, several = c.usedAlone(ctx, v, here)
 		}
 		if mapped || !several || v.Proven[proofPath] != "" {
 			return c.again(ctx, v, here)
@@ -85,17 +86,21 @@ func (c *Connector) reach(ctx context.Context, v volume, before []path) (connect
 
 // usedAlone looks for a path that somebody uses as it is, without a map: then no
 // map can be made, and that path is the volume.
-func (c *Connector) usedAlone(ctx context.Context, v volume, here []path) (used []path, several bool) {
+func (c *Connector) usedAlone(ctx context.Context, v volume, here []path) (used []path, several bool, err error) {
 	for _, p := range here {
 		if err := c.host.Exclusive(ctx, p.disk.Device(), nil); !errors.Is(err, connector.ErrBusy) {
 			continue
 		}
-		if _, mapped := c.host.MultipathOver(p.disk.Name); !mapped {
+		_, mapped, err := c.host.MultipathOver(p.disk.Name)
+		if err != nil {
+			return nil, true, err
+		}
+		if !mapped {
 			c.notice(ctx, "%s is in use over one path only, through %s: several paths become possible when it is unmounted everywhere on this host", v.VolumeID, p.portal)
-			return []path{p}, false
+			return []path{p}, false, nil
 		}
 	}
-	return here, true
+	return here, true, nil
 }
 
 // renewAll asks every disk that is there who it is now. If one has become another
@@ -144,64 +149,91 @@ func (c *Connector) again(ctx context.Context, v volume, here []path) (connector
 	if err := c.prove(v, here); err != nil {
 		return connector.Source{}, err
 	}
-	if err := c.access(ctx, v, here); err != nil {
+	m, mapped, err := c.mapOver(v, here)
+	if err != nil {
 		return connector.Source{}, err
 	}
-	src, err := c.source(v, here)
-	if err != nil || src.Proof[proofMap] == "" {
-		return src, err
+	if remade, err := c.access(ctx, v, here, m, mapped); err != nil {
+		return connector.Source{}, err
+	} else if remade {
+		if m, mapped, err = c.mapOver(v, here); err != nil {
+			return connector.Source{}, err
+		}
+	}
+	src, err := c.resolve(v, here, m, mapped)
+	if err == nil && mapped {
+		c.fetchMissing(ctx, v)
+	}
+	return src, err
+}
+
+// fetchMissing begins to bring the paths that a volume's map lacks, unless they
+// are on their way.
+func (c *Connector) fetchMissing(ctx context.Context, v volume) {
+	if c.straggling(v.VolumeID) {
+		return
+	}
+	sessions, err := c.sessions(v)
+	if err != nil {
+		return // the map works as it is; the next Connect looks again
 	}
 	var missing []int
 	for rank, p := range v.portals {
-		if sessions, err := c.at(p); err == nil && len(sessions) == 0 {
+		if !slices.ContainsFunc(sessions, p.at) {
 			missing = append(missing, rank)
 		}
 	}
-	if len(missing) > 0 && !c.straggling(v) {
+	if len(missing) > 0 {
 		t := c.newTrip(ctx, v)
 		t.start(missing...)
 		c.follow(t, true)
 	}
-	return src, nil
 }
 
 // access makes the kernel refuse writes to every layer of a volume that the
-// cloud gave us for reading, and accept them otherwise.
-func (c *Connector) access(ctx context.Context, v volume, paths []path) error {
+// cloud gave us for reading, and accept them otherwise. It tells whether the map
+// had to be made anew for that.
+func (c *Connector) access(ctx context.Context, v volume, paths []path, m host.MultipathMap, mapped bool) (remade bool, err error) {
 	readOnly := v.Access == connector.ReadOnly
 	for _, p := range paths {
 		if !p.alive() {
 			continue // cannot be opened
 		}
-		err := c.setAccess(ctx, p.disk.Name, readOnly)
-		if _, still, _ := c.path(v, p.session, p.disk.Address.LUN); err != nil && still {
-			return err // else it was given back meanwhile
+		if _, err := c.setAccess(ctx, p.disk.Name, readOnly); err != nil {
+			if _, still, _ := c.path(v, p.session, p.disk.Address.LUN); still {
+				return false, err // else it was given back meanwhile
+			}
 		}
 	}
-	m, found, err := c.mapOver(v, paths)
-	if err != nil || !found {
-		return err
+	if !mapped {
+		return false, nil
 	}
-	if err := c.setAccess(ctx, m.Name, readOnly); err != nil || readOnly {
-		return err
+	changed, err := c.setAccess(ctx, m.Name, readOnly)
+	if err != nil || readOnly || !changed {
+		return false, err
 	}
 	// A map that was made over disks for reading stays so until it is made anew.
 	if still, err := c.host.DeviceReadOnly(m.Device()); err != nil || !still {
-		return err
+		return false, err
 	}
-	if err := c.host.Exclusive(ctx, m.Device(), nil); err != nil {
-		return err
+	if err := c.idle(ctx, m); err != nil {
+		return false, err
 	}
 	if err := c.removeMap(ctx, m); err != nil {
-		return err
+		return false, err
 	}
-	return c.formMap(ctx, v, paths[0])
+	return true, c.formMap(ctx, v, paths[0])
 }
 
-func (c *Connector) setAccess(ctx context.Context, name string, readOnly bool) error {
+// setAccess tells whether anything was to be changed.
+func (c *Connector) setAccess(ctx context.Context, name string, readOnly bool) (changed bool, err error) {
+	// sysfs knows it by the disk's name; the node may be an earlier disk's.
+	if is, err := c.host.DeviceReadOnly("/dev/" + name); err == nil && is == readOnly {
+		return false, nil
+	}
 	device, err := c.host.BlockNode(name)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return c.host.SetReadOnly(ctx, device, readOnly)
+	return true, c.host.SetReadOnly(ctx, device, readOnly)
 }

@@ -211,7 +211,10 @@ func (c *Connector) giveBack(ctx context.Context, v volume, p path) error {
 // drop takes away one path. Out of a map that has others it is taken first, and
 // the map goes on.
 func (c *Connector) drop(ctx context.Context, v volume, p path) error {
-	m, mapped := c.host.MultipathOver(p.disk.Name)
+	m, mapped, err := c.host.MultipathOver(p.disk.Name)
+	if err != nil {
+		return err
+	}
 	if !mapped || len(m.Paths) == 1 {
 		return c.dismantle(ctx, v, []path{p})
 	}
@@ -220,9 +223,9 @@ func (c *Connector) drop(ctx context.Context, v volume, p path) error {
 	if err := c.tool(patience, "multipathd", "del", "path", p.disk.Name); err != nil {
 		return err
 	}
-	err := c.host.Poll(patience, p.disk.Device()+" to leave "+m.Device(), func() (bool, error) {
-		_, mapped := c.host.MultipathOver(p.disk.Name)
-		return !mapped, nil
+	err = c.host.Poll(patience, p.disk.Device()+" to leave "+m.Device(), func() (bool, error) {
+		_, mapped, err := c.host.MultipathOver(p.disk.Name)
+		return !mapped, err
 	})
 	if err != nil {
 		return err

@@ -59,7 +59,12 @@ func (c *Connector) dismantle(ctx context.Context, v volume, paths []path) error
 }
 
 func (c *Connector) dismantleOnce(ctx context.Context, v volume, l layers, mapped bool) error {
-	for _, device := range l.tops() {
+	for _, m := range l.maps {
+		if err := c.idle(ctx, m); err != nil && !gone(err) {
+			return l.busy(v, err)
+		}
+	}
+	for _, device := range l.bare() {
 		if err := c.host.Exclusive(ctx, device, nil); err != nil && !gone(err) {
 			return l.busy(v, err)
 		}
@@ -124,19 +129,24 @@ func (c *Connector) layers(v volume, paths []path) (layers, error) {
 	return l, nil
 }
 
-// tops are the devices that a user would have: the maps, and the disks that are
-// in none.
+// tops are the maps and the disks that are in none.
 func (l layers) tops() []string {
 	var tops []string
 	for _, m := range l.maps {
 		tops = append(tops, m.Device())
 	}
+	return append(tops, l.bare()...)
+}
+
+// bare are the disks that are in no map.
+func (l layers) bare() []string {
+	var disks []string
 	for _, p := range l.paths {
 		if !slices.ContainsFunc(l.maps, func(m host.MultipathMap) bool { return slices.Contains(m.Paths, p.disk.Name) }) {
-			tops = append(tops, p.disk.Device())
+			disks = append(disks, p.disk.Device())
 		}
 	}
-	return tops
+	return disks
 }
 
 // busy adds to "in use" whose it is: a disk in our place with another name than
@@ -155,10 +165,19 @@ func (l layers) busy(v volume, err error) error {
 func (c *Connector) flush(ctx context.Context, l layers) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, flushLimit, fmt.Errorf("not done within %s", flushLimit))
 	defer cancel()
-	for _, device := range l.tops() {
-		if !l.living(device) {
-			continue
+	var devices []string
+	for _, m := range l.maps {
+		// What the kernel holds of a partition is not among what it holds of the map.
+		parts, err := c.partitions(m)
+		if err != nil {
+			return err
 		}
+		if l.living(m.Device()) {
+			devices = append(append(devices, parts...), m.Device())
+		}
+	}
+	devices = append(devices, slices.DeleteFunc(l.bare(), func(d string) bool { return !l.living(d) })...)
+	for _, device := range devices {
 		if err := c.host.Settle(ctx, device); err != nil && !gone(err) {
 			return fmt.Errorf("flush %s, which was therefore left as it is: %w", device, err)
 		}

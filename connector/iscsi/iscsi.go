@@ -11,6 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,20 +169,32 @@ func (c *Connector) locked(ctx context.Context, v volume, act func(context.Conte
 	return act(ctx, v)
 }
 
-// Close ends what is still on its way in the background and waits for it.
-func (c *Connector) Close() error {
+// Close ends what is still on its way in the background and waits for it, no
+// longer than ctx: a login that was sent takes some seconds when its portal does
+// not answer, and what is undone then some more. What it had to leave is named in
+// its error; the next Connect or Disconnect of that volume finds it.
+func (c *Connector) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true
-	var all []*stragglers
-	for _, s := range c.late {
-		all = append(all, s)
-	}
+	late := maps.Clone(c.late)
 	c.mu.Unlock()
-	for _, s := range all {
+	for _, s := range late {
 		s.cancel()
 	}
-	for _, s := range all {
-		<-s.done
+	var left []string
+	for id, s := range late {
+		select {
+		case <-s.done:
+			continue
+		case <-ctx.Done():
+		}
+		if c.straggling(id) {
+			left = append(left, id)
+		}
+	}
+	if len(left) > 0 {
+		slices.Sort(left)
+		return fmt.Errorf("logins for %s are still on their way and left to themselves: %w", strings.Join(left, ", "), context.Cause(ctx))
 	}
 	return nil
 }

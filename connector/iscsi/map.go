@@ -29,7 +29,11 @@ var errNoMap = errors.New("multipath made no map")
 // formMap has multipathd make a map over a path, even if it is the only one so
 // far, and waits until it is usable.
 func (c *Connector) formMap(ctx context.Context, v volume, p path) error {
-	if _, found := c.host.MultipathOver(p.disk.Name); !found {
+	_, found, err := c.host.MultipathOver(p.disk.Name)
+	if err != nil {
+		return err
+	}
+	if !found {
 		if err := c.removeGhosts(ctx, v, p.id); err != nil {
 			return err
 		}
@@ -51,8 +55,8 @@ func (c *Connector) awaitMap(ctx context.Context, p path) error {
 	defer cancel()
 	nudge, refused := time.Now().Add(nudgeFirst), 0
 	err := c.host.Poll(patience, "a multipath map over "+p.disk.Device(), func() (bool, error) {
-		if m, found := c.host.MultipathOver(p.disk.Name); found && m.Ready {
-			return true, nil
+		if m, found, err := c.host.MultipathOver(p.disk.Name); err != nil || found && m.Ready {
+			return true, err
 		}
 		if time.Now().Before(nudge) {
 			return false, nil
@@ -94,19 +98,22 @@ func (c *Connector) joinMap(ctx context.Context, v volume, p path) error {
 // removeGhosts takes away maps with this disk's name that are over none of its
 // paths: what is left of an earlier export of the storage. One in use is refused.
 func (c *Connector) removeGhosts(ctx context.Context, v volume, id host.SCSIIdentity) error {
-	here, err := c.paths(v)
-	if err != nil {
-		return err
-	}
 	maps, err := c.host.MultipathMaps()
 	if err != nil {
 		return err
 	}
 	for _, m := range maps {
-		if !slices.Contains(id.Serials, m.Serial) || overlaps(m, here) {
+		if !slices.Contains(id.Serials, m.Serial) {
 			continue
 		}
-		if err := c.host.Exclusive(ctx, m.Device(), nil); err != nil {
+		here, err := c.paths(v)
+		if err != nil {
+			return err
+		}
+		if overlaps(m, here) {
+			continue
+		}
+		if err := c.idle(ctx, m); err != nil {
 			return fmt.Errorf("the multipath map %s (%s) has this volume's name, none of its paths, and is in use: %w: %w", m.Device(), m.Alias, connector.ErrUnsafe, err)
 		}
 		if err := c.removeMap(ctx, m); err != nil {
@@ -138,7 +145,7 @@ func (c *Connector) removeMap(ctx context.Context, m host.MultipathMap) error {
 		if time.Now().Before(next) {
 			return false, nil
 		}
-		if err := c.host.Exclusive(patience, m.Device(), nil); err != nil && !gone(err) {
+		if err := c.idle(patience, m); err != nil && !gone(err) {
 			return false, err
 		}
 		if len(failed) == 4 {

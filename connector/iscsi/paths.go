@@ -119,7 +119,6 @@ func (c *Connector) prove(v volume, paths []path) error {
 	if len(paths) == 0 {
 		return fmt.Errorf("no disk of %s is here: %w", strings.Join(v.targets(), ", "), connector.ErrNotConnected)
 	}
-	names := map[string]bool{}
 	for _, p := range paths {
 		if err := v.proveOne(p); err != nil {
 			return err
@@ -128,14 +127,13 @@ func (c *Connector) prove(v volume, paths []path) error {
 			return fmt.Errorf("%s (at %s) is %s but %s (at %s) is %s: %w: one of them is another volume's", paths[0].disk.Device(),
 				paths[0].portal, paths[0].id.WWID, p.disk.Device(), p.portal, p.id.WWID, connector.ErrUnsafe)
 		}
-		names[p.disk.Name] = true
 	}
 	disks, err := c.host.SCSIDisks()
 	if err != nil {
 		return err
 	}
 	for _, d := range disks {
-		if names[d.Name] {
+		if slices.ContainsFunc(paths, func(p path) bool { return p.disk.Name == d.Name }) {
 			continue
 		}
 		id, err := c.host.SCSIIdentity(d.Address)

@@ -50,7 +50,7 @@ func newScene(t *testing.T, mode string, portals ...string) *scene {
 	s.conn = s.connection("6a7a1bd5-2d5e-4d4c-9a3f-0f6b52f1c001", 1)
 	s.Connector = iscsi.New(s.m.Host, iscsi.Options{Multipath: mode, Notice: s.notice})
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := s.Close(hosttest.Context(t)); err != nil {
 			t.Error(err)
 		}
 	})

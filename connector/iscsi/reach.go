@@ -48,7 +48,9 @@ func (c *Connector) reachOne(ctx context.Context, v volume) (connector.Source, e
 // only returns the path, or, where the host's multipathd took the disk although
 // nobody asked it to, the paths of that map.
 func (c *Connector) only(v volume, p path) ([]path, error) {
-	if _, mapped := c.host.MultipathOver(p.disk.Name); mapped {
+	if _, mapped, err := c.host.MultipathOver(p.disk.Name); err != nil {
+		return nil, err
+	} else if mapped {
 		return c.paths(v)
 	}
 	return []path{p}, nil

@@ -50,7 +50,7 @@ func sharedConnector(t *testing.T, conns ...connector.Connection) *iscsi.Connect
 				t.Error(err)
 			}
 		}
-		_ = c.Close()
+		_ = c.Close(hosttest.Context(t))
 		if left := leftovers(host.New()); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
@@ -84,7 +84,7 @@ func TestSharedTargetOnARealTarget(t *testing.T) {
 		t.Errorf("the other unit after a Disconnect: %v, %v", src, err)
 	}
 	other := iscsi.New(host.New(), iscsi.Options{Multipath: labMode()})
-	defer other.Close()
+	defer other.Close(ctx)
 	for range 3 {
 		both.Go(func() {
 			if _, err := other.Connect(ctx, a); err != nil {

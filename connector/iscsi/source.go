@@ -28,11 +28,16 @@ func (c *Connector) source(v volume, paths []path) (connector.Source, error) {
 	if err := c.prove(v, paths); err != nil {
 		return connector.Source{}, err
 	}
-	m, found, err := c.mapOver(v, paths)
+	m, mapped, err := c.mapOver(v, paths)
 	if err != nil {
 		return connector.Source{}, err
 	}
-	if found {
+	return c.resolve(v, paths, m, mapped)
+}
+
+// resolve is source for paths that were proved, and the map over them.
+func (c *Connector) resolve(v volume, paths []path, m host.MultipathMap, mapped bool) (connector.Source, error) {
+	if mapped {
 		return c.mapSource(v, paths, m)
 	}
 	if v.Proven[proofMap] != "" {
@@ -87,7 +92,13 @@ func (c *Connector) mapSource(v volume, paths []path, m host.MultipathMap) (conn
 // proves it.
 func (c *Connector) mapOver(v volume, paths []path) (m host.MultipathMap, found bool, err error) {
 	for _, p := range paths {
-		one, has := c.host.MultipathOver(p.disk.Name)
+		if slices.Contains(m.Paths, p.disk.Name) {
+			continue // the map that was found says so
+		}
+		one, has, err := c.host.MultipathOver(p.disk.Name)
+		if err != nil {
+			return m, false, err
+		}
 		if !has {
 			continue
 		}

@@ -88,10 +88,10 @@ type stragglers struct {
 }
 
 // straggling tells whether paths of the volume are on their way.
-func (c *Connector) straggling(v volume) bool {
+func (c *Connector) straggling(volumeID string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.late[v.VolumeID] != nil
+	return c.late[volumeID] != nil
 }
 
 // follow takes the rest of a trip over: paths that arrive join the map, or are

@@ -86,8 +86,20 @@ done </proc/self/mounts
 // test ends). It returns the process's pid.
 func OtherNamespace(t testing.TB) (pid int, end func()) {
 	t.Helper()
+	return namespace(t, "private", othersGo)
+}
+
+// NamespaceThatFollows is OtherNamespace, but what is mounted and unmounted here
+// is there as well, as for a service of systemd with PrivateTmp=.
+func NamespaceThatFollows(t testing.TB) (pid int, end func()) {
+	t.Helper()
+	return namespace(t, "slave", "")
+}
+
+func namespace(t testing.TB, propagation, script string) (pid int, end func()) {
+	t.Helper()
 	NeedTools(t, "unshare", "sh")
-	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-c", othersGo+"echo ready; read line")
+	cmd := exec.Command("unshare", "-m", "--propagation", propagation, "sh", "-c", script+"echo ready; read line")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

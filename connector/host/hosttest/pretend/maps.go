@@ -18,6 +18,8 @@ type dmMap struct {
 	loop   host.Loop
 	number host.Number
 	paths  []*device
+	parts  []*partition
+	claim  int // descriptor that keeps it busy below its partitions
 }
 
 func (d *dmMap) node() string  { return "dm-" + strconv.Itoa(d.minor) }
@@ -34,10 +36,7 @@ func (d *dmMap) links() map[string]string {
 
 // newMap makes a map on the first of its paths; false when that is in use.
 func (m *Machine) newMap(name string, first *device) bool {
-	d := &dmMap{m: m, name: name}
-	for slices.ContainsFunc(m.maps, func(o *dmMap) bool { return o.minor == d.minor }) {
-		d.minor++
-	}
+	d := &dmMap{m: m, name: name, minor: m.freeMinor()}
 	if !first.claimIt(d) {
 		return false
 	}
@@ -122,7 +121,10 @@ func (m *Machine) resizeMap(d *dmMap) bool {
 func (m *Machine) flushMap(ctx context.Context, d *dmMap) error {
 	done := make(chan error, 1)
 	m.held.Go(func() {
-		err := m.real.LoopDetach(context.WithoutCancel(ctx), d.loop)
+		err := m.flushPartitions(context.WithoutCancel(ctx), d)
+		if err == nil {
+			err = m.real.LoopDetach(context.WithoutCancel(ctx), d.loop)
+		}
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if err == nil {
@@ -143,6 +145,7 @@ func (m *Machine) flushMap(ctx context.Context, d *dmMap) error {
 
 // dropMap removes a map, used or not.
 func (m *Machine) dropMap(d *dmMap) {
+	m.dropPartitions(d)
 	m.clear(d.loop)
 	m.forgetMap(d)
 }
