@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"github.com/openstack/fuxi/connector/host"
 	"github.com/openstack/fuxi/connector/iscsi"
 	"github.com/openstack/fuxi/connector/local"
+	"github.com/openstack/fuxi/connector/rbd"
 	"github.com/openstack/fuxi/providers/cinder"
+	"github.com/openstack/fuxi/providers/manila"
 	"github.com/openstack/fuxi/providers/openstack"
 	"github.com/openstack/fuxi/volume"
 )
@@ -61,8 +64,30 @@ func (b *builder) backend(provider string) (volume.Backend, error) {
 			AuthURL: session.AuthURL(), Project: session.Scope(), Region: session.Region(),
 		},
 	}
+	if provider == "manila" {
+		return backend, b.manila(&backend, session)
+	}
 	b.cinder(&backend, session)
 	return backend, nil
+}
+
+func (b *builder) manila(backend *volume.Backend, session *openstack.Session) error {
+	m := b.cfg.Manila
+	settings := manila.Config{
+		Cluster: b.cfg.Plugin.Cluster, CloudName: b.cfg.Cloud.Name, HostName: b.host.Name, HostIP: b.host.IP,
+		ShareProto: m.ShareProto, ShareType: m.ShareType, ShareNetwork: m.ShareNetwork,
+	}
+	for _, cidr := range m.Networks {
+		network, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return err
+		}
+		settings.Networks = append(settings.Networks, network)
+	}
+	provider := manila.New(session, settings)
+	backend.Shares, backend.Provider, backend.Attacher = true, provider, provider
+	backend.Defaults = volume.Defaults{SizeGiB: m.DefaultSize, Type: m.ShareType, Zone: m.Zone, ShareProto: m.ShareProto, ShareNetwork: m.ShareNetwork}
+	return nil
 }
 
 func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) {
@@ -74,6 +99,10 @@ func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) {
 	backend.Connectors = map[string]connector.Connector{
 		local.Driver: local.New(b.machine, ownerTag(b.cfg.Plugin.StateDir)),
 		iscsi.Driver: b.iscsi,
+		rbd.Driver: rbd.New(b.machine, rbd.Options{
+			Mapper: b.cfg.Ceph.Mapper, OSDRequestTimeout: int(b.cfg.Ceph.OSDRequestTimeout.Seconds()),
+			ConfDir: b.cfg.Ceph.ConfDir, Notice: b.notice,
+		}),
 	}
 }
 

@@ -1,9 +1,11 @@
 package rbd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,10 +36,27 @@ func (c *Connector) connect(ctx context.Context, v volume) (connector.Source, er
 	if err == nil {
 		return src, nil
 	}
-	undo, cancel := detached(ctx)
-	defer cancel()
-	return connector.Source{}, errors.Join(err, c.unmapAll(undo, v))
+	return connector.Source{}, errors.Join(err, c.undo(ctx, v))
 }
+
+// undoPatience is how long a mapping that nobody waits for any more may go on in
+// the kernel before it is left to itself; it takes itself back when it ends.
+const undoPatience = 3 * time.Second
+
+// undo takes away what a failed Connect mapped.
+func (c *Connector) undo(ctx context.Context, v volume) error {
+	detached, cancel := detached(ctx)
+	defer cancel()
+	patience, over := context.WithTimeout(detached, undoPatience)
+	defer over()
+	if err := c.host.AwaitRBD(patience, v.image); err != nil {
+		return nil // what is wrong is said already
+	}
+	return c.unmapAll(detached, v)
+}
+
+// blankHead is how much of an image is read to tell whether it has content.
+const blankHead = 2 << 20
 
 // mapNew maps an image that is not mapped.
 func (c *Connector) mapNew(ctx context.Context, v volume) (connector.Source, error) {
@@ -61,6 +80,33 @@ func (c *Connector) mapNew(ctx context.Context, v volume) (connector.Source, err
 	mine, _, err := c.mapped(v)
 	if err != nil {
 		return connector.Source{}, err
+	}
+	src, err := c.source(v, mine)
+	if err != nil || !c.options.Cooperative || !mine[0].Has("exclusive") {
+		return src, err
+	}
+	return c.relax(ctx, v, a, src)
+}
+
+// relax maps an image that has content anew, cooperatively. That it was mapped
+// exclusively before has proved that no living client insists on it.
+func (c *Connector) relax(ctx context.Context, v volume, a access, src connector.Source) (connector.Source, error) {
+	blank, err := host.ReadDisk(ctx, c.host, src.Device, func(d *host.Disk) (bool, error) {
+		head, err := d.Read(0, blankHead)
+		return len(bytes.Trim(head, "\x00")) == 0, err
+	})
+	if err != nil || blank {
+		return src, err
+	}
+	if err := c.unmapAll(ctx, v); err != nil {
+		return src, err
+	}
+	if err := c.host.MapRBD(ctx, c.mapping(ctx, v, a, false)); err != nil {
+		return src, c.explain(ctx, v, a, err)
+	}
+	mine, _, err := c.mapped(v)
+	if err != nil {
+		return src, err
 	}
 	return c.source(v, mine)
 }
@@ -88,14 +134,13 @@ func (c *Connector) still(ctx context.Context, v volume, mine []host.RBDDevice) 
 		if src, err = c.source(v, mine); err != nil {
 			return src, false, err
 		}
-		_, err = host.ReadDisk(ctx, c.host, src.Device, func(d *host.Disk) (int, error) {
-			first, err := d.Read(0, 4096)
-			return len(first), err
-		})
+		// Reading would not tell: of an object that was never written the kernel
+		// knows so itself. Asked for the image's size it has to ask the cluster.
+		err = c.host.RefreshRBD(ctx, mine[0])
 		if err == nil || ctx.Err() != nil {
 			return src, false, err
 		}
-		c.notice(ctx, "%s of %s does not answer (%v), as when the cluster has shut this host's client %s out: mapping it anew", src.Device, v.VolumeID, err, mine[0].Address)
+		c.notice(ctx, "the cluster does not answer for %s of %s (%v), as when it has shut this host's client %s out: mapping it anew", src.Device, v.VolumeID, err, mine[0].Address)
 	} else if _, err := c.source(v, mine); !errors.Is(err, connector.ErrNotConnected) {
 		return connector.Source{}, false, err
 	}

@@ -6,17 +6,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/openstack/fuxi/connector"
 )
 
+// lateLimit is how long finding out may take when the caller's time is over.
+const lateLimit = 5 * time.Second
+
 // explain finds out why the kernel did not map an image: it answers with an
 // errno, and its log, which says more, may not be readable and has no place for
 // each. Only here commands are run.
 func (c *Connector) explain(ctx context.Context, v volume, a access, err error) error {
-	patience, cancel := detached(ctx)
+	limit := commandLimit
+	if ctx.Err() != nil {
+		limit = lateLimit
+	}
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	asked := fmt.Errorf("map %s at %s as client.%s: %w", v.image, strings.Join(a.monitors, ","), v.user, err)
 	switch {

@@ -5,6 +5,7 @@ package rbd_test
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func TestRefusalsOnARealCluster(t *testing.T) {
 		"no keyring":    {nobody, connector.ErrUnsupported, []string{"/etc/ceph/ceph.client.nobody.keyring", "/etc/ceph/keyring.bin", "ceph auth get client.nobody", "profile rbd"}},
 		"wrong pool":    {named("nopool/" + image), nil, []string{"error opening pool 'nopool'"}},
 		"missing image": {named(pool + "/missing"), nil, []string{"error opening image missing"}},
-		"no namespace":  {named(pool + "/nons/" + image), nil, []string{"error opening image"}},
+		"no namespace":  {named(pool + "/nons/" + image), nil, []string{"namespace 'nons' does not exist"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.Connect(hosttest.Context(t), test.conn)
@@ -107,30 +108,70 @@ func TestStrangersMappingOnARealCluster(t *testing.T) {
 	nothing(t)
 }
 
-// TestGrowthOnARealCluster lets the image grow while it is in use.
+// TestGrowthOnARealCluster lets an image with content grow while it is in use.
 func TestGrowthOnARealCluster(t *testing.T) {
 	for _, access := range []string{connector.ReadWrite, connector.ReadOnly} {
-		conn := labImage(t, "growth")
-		conn.Access = access
-		c := labConnector(t, conn, rbd.Options{})
-		src := labConnect(t, c, conn)
-		release := holdDevice(t, src.Device)
-		hosttest.Tool(t, "rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string))
-		conn.SizeGiB = 2
-		for range 2 {
-			timed(t, "resize", func(ctx context.Context) (err error) {
-				src, err = c.Resize(ctx, conn)
-				return err
-			})
+		t.Run(access, func(t *testing.T) { growth(t, access) })
+	}
+}
+
+func growth(t *testing.T, access string) {
+	conn := labImage(t, "growth")
+	fill(t, conn)
+	conn.Access = access
+	c := labConnector(t, conn, rbd.Options{Cooperative: true})
+	src := labConnect(t, c, conn)
+	if src.Proof["exclusive"] != "false" {
+		t.Errorf("an image with content is not mapped cooperatively: %v", src.Proof)
+	}
+	release := holdDevice(t, src.Device)
+	hosttest.Tool(t, "rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string))
+	conn.SizeGiB = 2
+	for range 2 {
+		timed(t, "resize", func(ctx context.Context) (err error) {
+			src, err = c.Resize(ctx, conn)
+			return err
+		})
+	}
+	if src.SizeBytes != 2<<30 {
+		t.Errorf("got %+v", src)
+	}
+	conn.SizeGiB = 1
+	if _, err := c.Resize(hosttest.Context(t), conn); !errors.Is(err, connector.ErrUnsafe) {
+		t.Errorf("smaller than the device: %v", err)
+	}
+	release()
+}
+
+// Mapped exclusively, an image can be grown by nobody, and grows when it is not.
+func TestNoGrowthOnARealCluster(t *testing.T) {
+	for _, cooperative := range []bool{false, true} {
+		conn := labImage(t, "fixed")
+		if !cooperative {
+			fill(t, conn)
 		}
-		if src.SizeBytes != 2<<30 {
+		c := labConnector(t, conn, rbd.Options{Cooperative: cooperative}) // blank: exclusive either way
+		if src := labConnect(t, c, conn); src.Proof["exclusive"] != "true" {
+			t.Errorf("not exclusive: %v", src.Proof)
+		}
+		if out, err := exec.Command("rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string)).CombinedOutput(); err == nil {
+			t.Errorf("an exclusively mapped image was grown: %s", out)
+		}
+		conn.SizeGiB = 2
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		_, err := c.Resize(ctx, conn)
+		cancel()
+		says(t, err, context.DeadlineExceeded, "", "rbd info")
+		if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
+			t.Fatal(err)
+		}
+		hosttest.Tool(t, "rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string))
+		if src := labConnect(t, c, conn); src.SizeBytes != 2<<30 {
 			t.Errorf("got %+v", src)
 		}
-		conn.SizeGiB = 1
-		if _, err := c.Resize(hosttest.Context(t), conn); !errors.Is(err, connector.ErrUnsafe) {
-			t.Errorf("smaller than the device: %v", err)
+		if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
+			t.Fatal(err)
 		}
-		release()
 	}
 }
 

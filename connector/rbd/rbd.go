@@ -43,6 +43,15 @@ type Options struct {
 	// that a program had written without asking for an error (fsync, close) is lost.
 	OSDRequestTimeout int
 	ConfDir           string // with CLUSTER.conf and the keyrings; "" is /etc/ceph
+	// Cooperative lets go of the image's lock when another client of the cluster
+	// asks for it. Without it the storage keeps every second writer out, but also
+	// the cloud: it cannot grow a volume in use nor take a snapshot of it (both are
+	// answered with a read-only error, and leave the volume in an error state).
+	// With it the cloud can, and a second host that the cloud gave the volume to
+	// is not kept out. An image whose beginning is blank is mapped exclusively all
+	// the same, until the next Connect: nothing but that proves that it may be
+	// formatted.
+	Cooperative bool
 	// MSMode is how to speak to the cluster: "" is the old protocol (v1), or
 	// prefer-crc where all monitors are told at port 3300; else legacy, crc,
 	// secure, prefer-crc or prefer-secure (Linux 5.11 and later).

@@ -20,7 +20,9 @@ func labImage(t *testing.T, name string, options ...string) connector.Connection
 	conn := labConnection(t)
 	pool, _, _ := strings.Cut(conn.Data["name"].(string), "/")
 	image := pool + "/fuxi-test-" + name
-	remove := func() { hosttest.Tool(t, "sh", "-c", "! rbd info "+image+" 2>/dev/null >&2 || rbd rm --no-progress "+image) }
+	remove := func() {
+		hosttest.Tool(t, "sh", "-c", "! rbd info "+image+" 2>/dev/null >&2 || rbd rm --no-progress "+image)
+	}
 	remove()
 	hosttest.Tool(t, "rbd", append([]string{"create", "--size", "1G", image}, options...)...)
 	t.Cleanup(remove)
@@ -94,4 +96,10 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// fill gives an image content.
+func fill(t *testing.T, conn connector.Connection) {
+	t.Helper()
+	hosttest.Tool(t, "rbd", "bench", "--io-type", "write", "--io-size", "4K", "--io-total", "64K", conn.Data["name"].(string))
 }

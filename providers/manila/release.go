@@ -1,0 +1,115 @@
+package manila
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/openstack/fuxi/volume"
+)
+
+// Release takes this host out of its access rule, and the rule away when fuxi
+// made it and no other host uses it, and waits until the storage no longer lets
+// this host in. A rule that is gone, and a share that is, are success.
+//
+// The rule of several hosts behind one address is given back by the last of
+// them. One that comes just then finds its rule leaving and makes a new one.
+func (p *Provider) Release(ctx context.Context, attachmentID string) error {
+	g, err := parseGrant(attachmentID)
+	if err != nil {
+		return err
+	}
+	rule, err := p.find(ctx, g)
+	switch {
+	case errors.Is(err, volume.ErrNotFound), err == nil && rule == nil:
+		return nil
+	case err != nil:
+		return err
+	case rule.leaving():
+		return p.untilGone(ctx, g, string(rule.ID))
+	case p.alone(rule):
+		return p.remove(ctx, g, string(rule.ID))
+	case !rule.usedBy(p.cfg.HostName):
+		return nil
+	}
+	return p.leave(ctx, g, rule)
+}
+
+// leave takes this host out of a rule that others use. Two that leave at once
+// each see the other first: so the rule is looked at again.
+func (p *Provider) leave(ctx context.Context, g grant, rule *accessRule) error {
+	if err := p.unmarkHost(ctx, string(rule.ID)); err != nil {
+		return err
+	}
+	if !rule.ours() {
+		return nil
+	}
+	fresh, err := p.rule(ctx, string(rule.ID))
+	if err != nil || fresh == nil || len(fresh.hosts()) > 0 {
+		return err
+	}
+	return p.remove(ctx, g, string(rule.ID))
+}
+
+// remove takes a rule away and waits until it is gone.
+func (p *Provider) remove(ctx context.Context, g grant, id string) error {
+	if err := p.deny(ctx, g, id); err != nil {
+		return err
+	}
+	return p.untilGone(ctx, g, id)
+}
+
+// untilGone waits for a rule's end. One that the storage could not remove is in
+// status error: it may still let in.
+func (p *Provider) untilGone(ctx context.Context, g grant, id string) error {
+	wait := p.wait(ctx)
+	defer wait.stop()
+	for {
+		rule, err := p.rule(ctx, id)
+		switch {
+		case err != nil, rule == nil:
+			return err
+		case rule.State == "error":
+			return volume.Errorf(volume.ErrUnavailable, "no longer letting %s in to share %s: the cloud could not remove access rule %s: %s; try again or ask the cloud's operator",
+				g.who(), g.share, id, p.whyFailed(ctx, g.share))
+		}
+		if wait.next() != nil {
+			return volume.Errorf(volume.ErrUnavailable, "no longer letting %s in to share %s: access rule %s is still %s after %s: the service of the share's backend may be down or busy; try again later",
+				g.who(), g.share, id, rule.State, wait.took())
+		}
+	}
+}
+
+// waiting paces the polls of one rule.
+type waiting struct {
+	ctx   context.Context
+	stop  context.CancelFunc
+	began time.Time
+	pause time.Duration
+}
+
+// Backends take from a tenth of a second to several seconds for a rule.
+const (
+	firstPoll = 100 * time.Millisecond
+	slowPoll  = 2 * time.Second
+)
+
+func (p *Provider) wait(ctx context.Context) *waiting {
+	ctx, stop := context.WithTimeout(ctx, p.cfg.RuleWait)
+	return &waiting{ctx: ctx, stop: stop, began: time.Now(), pause: firstPoll}
+}
+
+// next pauses until the next poll; the error is the end of the time for it.
+func (w *waiting) next() error {
+	timer := time.NewTimer(w.pause)
+	defer timer.Stop()
+	w.pause = min(w.pause*3/2, slowPoll)
+	select {
+	case <-w.ctx.Done():
+		return w.ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+func (w *waiting) took() time.Duration { return time.Since(w.began).Round(time.Second) }
