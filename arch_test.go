@@ -19,7 +19,7 @@ func allowed() map[string][]string {
 		"connector":                       {},
 		"connector/host":                  {"trace", "connector"},
 		"connector/mount":                 {"trace", "connector", "connector/host"},
-		"connector/local":                 {"trace", "connector", "connector/host"},
+		"connector/local":                 {"trace", "connector", "connector/host", "connector/share"},
 		"connector/iscsi":                 {"trace", "connector", "connector/host"},
 		"connector/rbd":                   {"trace", "connector", "connector/host"},
 		"connector/nova":                  {"trace", "connector", "connector/host"},

@@ -7,7 +7,7 @@ import (
 )
 
 func (c Config) checkNova(k *checker) {
-	k.uuid("nova.server_id", c.Nova.ServerID, "to find it out")
+	k.uuid("nova.instance_id", c.Nova.InstanceID, "to find it out")
 	if n := c.Nova.MaxVolumes; n < 0 || n > 1024 {
 		k.add("nova.max_volumes", n, "must be from 1 to 1024, or 0 to learn it from this server's buses")
 	}

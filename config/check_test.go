@@ -38,7 +38,7 @@ func TestCheck(t *testing.T) {
 		{func(c *Config) { c.Cloud.CertFile = "/c" }, `cloud.cert_file = "/c": needs key_file too`},
 		{func(c *Config) { c.Cloud.Insecure, c.Cloud.CAFile = true, "/ca" }, `cloud.insecure = true: excludes ca_file: a certificate is either verified or not`},
 		{func(c *Config) { c.Cloud.Name, c.Cloud.CloudsFile = "prod", "clouds.yaml" }, `cloud.prod.clouds_file = "clouds.yaml": ` + path},
-		{func(c *Config) { c.Nova.ServerID = "node1" }, `nova.server_id = "node1": must be a lower-case uuid such as 3f1c2a9e-8d41-4c1b-9a3e-6f0b7c5d2e10, or "" to find it out`},
+		{func(c *Config) { c.Nova.InstanceID = "node1" }, `nova.instance_id = "node1": must be a lower-case uuid such as 3f1c2a9e-8d41-4c1b-9a3e-6f0b7c5d2e10, or "" to find it out`},
 		{func(c *Config) { c.Nova.MaxVolumes = -1 }, `nova.max_volumes = -1: must be from 1 to 1024, or 0 to learn it from this server's buses`},
 		{func(c *Config) { c.Ceph.ConfDir = "ceph" }, `ceph.conf_dir = "ceph": must be an absolute path without '..', '//' and a slash at its end`},
 		{func(c *Config) { c.Ceph.Mapper = "krdb" }, `ceph.mapper = "krdb": allowed: "krbd", "nbd"; did you mean "krbd"?`},

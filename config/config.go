@@ -71,7 +71,7 @@ type Cinder struct {
 // Nova is what a Docker host that is a Nova server needs when [cinder] connector
 // is nova.
 type Nova struct {
-	ServerID   string `toml:"server_id"`   // lower-case uuid; "" is found out
+	InstanceID string `toml:"instance_id"` // of this server, lower-case uuid; "" is found out
 	MaxVolumes int    `toml:"max_volumes"` // this server can hold; 0 is learned from its buses
 }
 
@@ -80,6 +80,7 @@ type Ceph struct {
 	ConfDir           string   `toml:"conf_dir"`            // absolute; CLUSTER.conf and keyrings
 	Mapper            string   `toml:"mapper"`              // krbd or nbd
 	OSDRequestTimeout Duration `toml:"osd_request_timeout"` // 0 waits for ever; whole seconds
+	Exclusive         bool     `toml:"exclusive"`           // map so that the cluster refuses other writers, and Cinder's work on images in use
 }
 
 // Manila is how shares are made.

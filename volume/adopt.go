@@ -12,7 +12,7 @@ func (s *Service) adopt(ctx context.Context, b *storage, name string, opts Optio
 	if err != nil {
 		return wrap(err, "reading volume_id %s", opts.VolumeID)
 	}
-	if err := s.adoptable(v, name); err != nil {
+	if err := s.adoptable(b, v, name); err != nil {
 		return err
 	}
 	record, err := opts.Record()
@@ -50,14 +50,14 @@ func (s *Service) adopt(ctx context.Context, b *storage, name string, opts Optio
 }
 
 // adoptable refuses volumes that somebody else owns or that cannot be used.
-func (s *Service) adoptable(v Volume, name string) error {
+func (s *Service) adoptable(b *storage, v Volume, name string) error {
 	m := v.Marks
 	switch {
 	case m.From != "" && m.From != s.cfg.Cluster && !m.Released:
 		return Errorf(ErrConflict, "volume_id %s belongs to cluster %q, not to %q: release it there first", v.ID, m.From, s.cfg.Cluster)
 	case m.From == s.cfg.Cluster && !m.Released && v.Name != name:
 		return Errorf(ErrConflict, "volume_id %s is already volume %s of this cluster: use it by that name", v.ID, v.Name)
-	case v.Encrypted:
+	case v.Encrypted && !b.Decrypted:
 		return Errorf(ErrInvalid, "volume_id %s is encrypted, which this fuxi cannot use", v.ID)
 	case v.Status != "available" && v.Status != "in-use":
 		return Errorf(ErrInUse, "volume_id %s is in status %s; it can be adopted when it is available", v.ID, v.Status)

@@ -52,38 +52,17 @@ func (s *Service) attach(ctx context.Context, h *handle) (Volume, connector.Sour
 		src, err = s.connect(ctx, h)
 	}
 	if err == nil {
+		asked := make(chan error, 1)
+		go func() { asked <- s.onlyUser(ctx, h) }() // while the cloud takes its time
 		err = s.complete(ctx, h)
+		if other := <-asked; other != nil {
+			err = other
+		}
 	}
 	if err != nil {
 		return Volume{}, connector.Source{}, s.giveBack(ctx, h, err)
 	}
 	return v, src, nil
-}
-
-// aloneOn makes sure that no other host has a volume of a type that several may
-// attach: its filesystems are made for one writer, and the cloud's own guard,
-// the reservation, lets everybody in.
-func (s *Service) aloneOn(ctx context.Context, h *handle) error {
-	v := h.rec.Volume
-	if !v.Multiattach {
-		return nil
-	}
-	rows, err := s.of(v.Key).Attacher.Attachments(ctx, v.ID)
-	if err != nil {
-		return wrap(err, "making sure that no other host has %s", v.Name)
-	}
-	for _, a := range rows {
-		if a.ID == h.rec.Attachment {
-			continue
-		}
-		fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
-		who := a.holder()
-		if err == nil && len(fresh.Attachments) > 0 {
-			who = fresh.Attachments[0].holder()
-		}
-		return Errorf(ErrInUse, "%s (%s) is in use by %s: its type lets several hosts attach it, but its filesystem is made for one; stop the container that uses it there", v.Name, v.ID, who)
-	}
-	return nil
 }
 
 // stillConnected goes on from a device that is there: after a linger, or after

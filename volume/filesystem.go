@@ -156,12 +156,11 @@ func (s *Service) gate(ctx context.Context, h *handle, v Volume) (Options, error
 		return opts, damagedMarks(v)
 	case v.Marks.Formatted != nil || !v.Blank():
 		return opts, Errorf(ErrUnsafe, "%s (%s) must not be formatted: it %s", v.Name, v.ID, originText(v))
-	case v.Encrypted:
+	case h.rec.Connection != nil && h.rec.Connection.Encrypted:
 		return opts, Errorf(ErrUnsafe, "%s (%s) is encrypted; formatting the raw device would destroy it", v.Name, v.ID)
 	}
-	if h.rec.Source != nil && h.rec.Source.Proof["exclusive"] == "false" && !v.Multiattach {
-		// Of a multi-attach volume the attachments say who else has it.
-		return opts, Errorf(ErrUnsafe, "%s (%s) must not be formatted: the storage lets others write to it at the same time", v.Name, v.ID)
+	if err := s.onlyUser(ctx, h); err != nil {
+		return opts, err
 	}
 	return opts, s.aloneOn(ctx, h)
 }

@@ -154,6 +154,13 @@ type Reclaimer interface {
 	Reclaim(ctx context.Context, volumeID string) (attachmentID string, err error)
 }
 
+// Locator is an Attacher whose cloud knows this host by something else than its
+// name.
+type Locator interface {
+	// Here tells whether an attachment is this host's. Nothing is asked.
+	Here(a Attachment) bool
+}
+
 // Filesystems is what the Service needs of this host once a Source is there.
 // connector/mount implements it.
 type Filesystems interface {

@@ -133,6 +133,8 @@ func (w *releaseWait) holder(ctx context.Context, v Volume, lost bool) (why stri
 	if len(v.Attachments) > 0 {
 		a := v.Attachments[0]
 		switch {
+		case w.s.of(v.Key).here(a):
+			return fmt.Sprintf("attached to this very server (%s) by somebody else than fuxi; if nothing here uses it, detach it: openstack server remove volume %s %s", a.Server, a.Server, v.ID), true
 		case a.Holder == w.s.cfg.Host.Name:
 			return fmt.Sprintf("attached to this host by attachment %s, which this state directory knows nothing of; if nothing here uses it, delete it: openstack --os-volume-api-version 3.27 volume attachment delete %s", a.ID, a.ID), true
 		case a.Holder != "":

@@ -58,6 +58,7 @@ type Backend struct {
 	Cloud      string
 	Name       string // cinder, manila
 	Shares     bool   // it serves filesystems to many hosts at once, not devices to one
+	Decrypted  bool   // a device holds plaintext whatever the type: the hypervisor decrypts
 	Defaults   Defaults
 	Origin     Origin
 	Provider   Provider

@@ -27,6 +27,13 @@ func (s *Service) of(k Key) *storage {
 	return &storage{Backend: Backend{Cloud: k.Cloud, Name: k.Provider, Origin: s.origin(), Provider: off, Attacher: off, Health: s.storages[0].Health}}
 }
 
+// here tells whether an attachment that nobody journalled is this host's, as far
+// as the backend knows hosts by other than their names.
+func (st *storage) here(a Attachment) bool {
+	l, ok := st.Attacher.(Locator)
+	return ok && l.Here(a)
+}
+
 // chosen is the backend that a create means: the one named, else the first.
 func (s *Service) chosen(opts Options) (*storage, error) {
 	if opts.Provider == "" {

@@ -28,7 +28,7 @@ func main() {
 func command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "fuxi-sim",
-		Short:         "A simulated OpenStack: Identity and Block Storage with real data files",
+		Short:         "A simulated OpenStack: Identity, Block Storage and Shared File Systems with real data",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -56,7 +56,8 @@ Without a token, on the same port:
       {"service": "cinder", "method": "POST", "path": "^/attachments$", "times": 1, "do": "lose_reply"}
       do: delay, status, drop, blackhole, lose_reply, stick
   POST /admin/expire-tokens          every token becomes invalid
-  POST /admin/volumes/ID             {"status": ..., "name": ..., "metadata": ..., "created_at": ...}`,
+  POST /admin/volumes/ID             {"status": ..., "name": ..., "metadata": ..., "created_at": ...}
+  POST /admin/shares/ID              the same, with exports, is_soft_deleted and message; service is manila`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, dir, listen, opts) },
 	}
@@ -67,8 +68,8 @@ Without a token, on the same port:
 	flags.DurationVar(&opts.Latency, "latency", 0, "delay of every API answer")
 	flags.DurationVar(&opts.TokenTTL, "token-ttl", time.Hour, "how long a token is valid")
 	flags.DurationVar(&opts.Settle, "settle", 50*time.Millisecond, "how long creating, extending and deleting last")
-	flags.IntVar(&opts.QuotaVolumes, "quota-volumes", 0, "most volumes of a project; 0 is no limit")
-	flags.IntVar(&opts.QuotaGigabytes, "quota-gigabytes", 0, "most GiB of a project; 0 is no limit")
+	flags.IntVar(&opts.QuotaVolumes, "quota-volumes", 0, "most volumes, and most shares, of a project; 0 is no limit")
+	flags.IntVar(&opts.QuotaGigabytes, "quota-gigabytes", 0, "most GiB of volumes, and of shares, of a project; 0 is no limit")
 	cobra.CheckErr(cmd.MarkFlagRequired("dir"))
 	return cmd
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/openstack/fuxi/connector/host"
 	"github.com/openstack/fuxi/connector/iscsi"
 	"github.com/openstack/fuxi/connector/local"
+	"github.com/openstack/fuxi/connector/nfs"
 	"github.com/openstack/fuxi/connector/rbd"
+	"github.com/openstack/fuxi/connector/share"
 	"github.com/openstack/fuxi/providers/cinder"
 	"github.com/openstack/fuxi/providers/manila"
 	"github.com/openstack/fuxi/providers/openstack"
@@ -71,6 +73,10 @@ func (b *builder) backend(provider string) (volume.Backend, error) {
 	return backend, nil
 }
 
+func (b *builder) cinderConfig() cinder.Config {
+	return cinder.Config{Cluster: b.cfg.Plugin.Cluster, CloudName: b.cfg.Cloud.Name}
+}
+
 func (b *builder) manila(backend *volume.Backend, session *openstack.Session) error {
 	m := b.cfg.Manila
 	settings := manila.Config{
@@ -84,6 +90,11 @@ func (b *builder) manila(backend *volume.Backend, session *openstack.Session) er
 		}
 		settings.Networks = append(settings.Networks, network)
 	}
+	mounted := share.Options{Base: sharesDir(b.cfg.Plugin.StateDir), Patience: time.Hour, Notice: b.notice}
+	backend.Connectors = map[string]connector.Connector{
+		nfs.Driver:        nfs.New(b.machine, mounted),
+		local.ShareDriver: local.NewShare(b.machine, mounted),
+	}
 	provider := manila.New(session, settings)
 	backend.Shares, backend.Provider, backend.Attacher = true, provider, provider
 	backend.Defaults = volume.Defaults{SizeGiB: m.DefaultSize, Type: m.ShareType, Zone: m.Zone, ShareProto: m.ShareProto, ShareNetwork: m.ShareNetwork}
@@ -92,7 +103,7 @@ func (b *builder) manila(backend *volume.Backend, session *openstack.Session) er
 
 func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) {
 	c := b.cfg.Cinder
-	provider := cinder.New(session, cinder.Config{Cluster: b.cfg.Plugin.Cluster, CloudName: b.cfg.Cloud.Name})
+	provider := cinder.New(session, b.cinderConfig())
 	backend.Provider, backend.Attacher = provider, provider
 	backend.Defaults = volume.Defaults{SizeGiB: c.DefaultSize, FSType: c.FSType, Type: c.VolumeType, Zone: c.Zone}
 	backend.Describe = b.paths
@@ -101,10 +112,13 @@ func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) {
 		iscsi.Driver: b.iscsi,
 		rbd.Driver: rbd.New(b.machine, rbd.Options{
 			Mapper: b.cfg.Ceph.Mapper, OSDRequestTimeout: int(b.cfg.Ceph.OSDRequestTimeout.Seconds()),
-			ConfDir: b.cfg.Ceph.ConfDir, Notice: b.notice,
+			ConfDir: b.cfg.Ceph.ConfDir, Shared: !b.cfg.Ceph.Exclusive, Notice: b.notice,
 		}),
 	}
 }
+
+// sharesDir is where whole exports are mounted, out of users' sight.
+func sharesDir(stateDir string) string { return filepath.Join(stateDir, "shares") }
 
 // paths is what the cloud is told about several paths to one volume, as it is
 // now: multipathd may be started and stopped while fuxi runs.

@@ -60,7 +60,7 @@ func newDaemon(ctx context.Context, cfg config.Config, logs io.Writer) (*fuxi, e
 		return nil, err
 	}
 	filesystems := mount.New(machine)
-	filesystems.Notice = notice
+	filesystems.Notice, filesystems.Shares = notice, sharesDir(cfg.Plugin.StateDir)
 	service := volume.New(ctx, settings, backends, filesystems, log)
 	door := docker.New(service, docker.Options{Log: log, Drain: stopLimit / 2})
 	return &fuxi{cfg: cfg, log: log, service: service, iscsi: b.iscsi, door: door, base: ctx}, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -57,8 +58,18 @@ func (h *Host) ResolveDevice(path string) (string, error) {
 	return "/dev/" + below, err
 }
 
-// DeviceSize returns the size of a block device in bytes.
+// DeviceSize returns the size of a block device in bytes, as sysfs has it: opening
+// a device waits for whoever has it opened or closed at that moment, udev say.
 func (h *Host) DeviceSize(device string) (size int64, err error) {
+	n, err := h.DeviceNumber(device)
+	if err != nil {
+		return 0, err
+	}
+	if word, err := h.attribute("/sys/dev/block/" + n.String() + "/size"); err == nil {
+		if sectors, err := strconv.ParseInt(word, 10, 64); err == nil {
+			return sectors * 512, nil
+		}
+	}
 	err = h.withDevice(device, unix.O_RDONLY, func(fd int) error {
 		size, err = BlockSize64(fd)
 		return err

@@ -8,24 +8,54 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
-// NFSFilesystem returns the server's own id of the filesystem behind a mount,
-// as /proc/fs/nfsfs/volumes has it ("50aaaac1c53945db:9166ab2fa5359ba3"), without
-// asking the server. "0:0" is the root of an NFSv4 server's name space; "" is
-// unknown.
-func (h *Host) NFSFilesystem(dev Number) string {
+// nfsVolume is a filesystem of a server that the NFS client of this kernel has.
+type nfsVolume struct{ dev, id string }
+
+// nfsVolumes reads which there are. No server is asked.
+func (h *Host) nfsVolumes() (volumes []nfsVolume) {
 	// NV SERVER   PORT DEV          FSID                              FSC
 	// v4 0a4d000b  801 0:30         50aaaac1c53945db:9166ab2fa5359ba3 no
 	table, _ := os.ReadFile(h.Path("/proc/fs/nfsfs/volumes"))
 	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) >= 5 && fields[3] == dev.String() {
-			return fields[4]
+		if fields := strings.Fields(line); len(fields) >= 5 {
+			volumes = append(volumes, nfsVolume{fields[3], fields[4]})
+		}
+	}
+	return volumes
+}
+
+// NFSFilesystem returns the server's own id of the filesystem behind a mount,
+// as the kernel has it ("50aaaac1c53945db:9166ab2fa5359ba3"). "0:0" is the root of
+// an NFSv4 server's name space; "" is unknown.
+func (h *Host) NFSFilesystem(dev Number) string {
+	for _, v := range h.nfsVolumes() {
+		if v.dev == dev.String() {
+			return v.id
 		}
 	}
 	return ""
+}
+
+// NFSUnmounted tells whether the kernel still has a filesystem of an NFS server
+// that no process of the machine has mounted: something holds it all the same.
+func (h *Host) NFSUnmounted(ctx context.Context, id string) bool {
+	for _, v := range h.nfsVolumes() {
+		if id == "" || v.id != id {
+			continue
+		}
+		has := func(m Mount) bool { return m.Dev.String() == v.dev }
+		ours, err := h.Mounts()
+		theirs, errTheirs := h.Elsewhere(ctx, has)
+		if err == nil && errTheirs == nil && !slices.ContainsFunc(ours, has) && len(theirs) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Numbers of RFC 5531 (ONC RPC) and RFC 7530 (NFS).

@@ -10,35 +10,62 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/openstack/fuxi/connector"
 	"github.com/openstack/fuxi/trace"
 )
 
 // PartOf tells whether a mount shows the directory that whole shows, or one
-// below it. Exports of one server may share a superblock and so a number; their
-// sources tell them apart (NFS names the directory there, not only the export).
+// below it.
 func (m Mount) PartOf(whole Mount) bool {
-	return m.Dev == whole.Dev && isBelow(m.Root, whole.Root) &&
-		(m.Source == whole.Source || strings.HasPrefix(m.Source, whole.Source+"/"))
+	_, is := m.Within(whole)
+	return is
 }
 
-// isBelow tells whether path is dir or below it.
-func isBelow(path, dir string) bool {
+// Within tells which directory of what whole shows a mount shows: "/" for all of
+// it. Exports of one server may share a superblock and so a number, but their
+// sources differ.
+func (m Mount) Within(whole Mount) (dir string, is bool) {
+	shown, all := m.Root, whole.Root
+	if m.isNFS() {
+		// Here the kernel writes the directory behind the export, and / as root.
+		shown, all = m.Source, whole.Source
+	} else if m.Source != whole.Source {
+		return "", false
+	}
+	if m.Dev != whole.Dev || !IsBelow(shown, all) {
+		return "", false
+	}
+	return "/" + strings.TrimPrefix(strings.TrimPrefix(shown, strings.TrimSuffix(all, "/")), "/"), true
+}
+
+func (m Mount) isNFS() bool { return m.FSType == "nfs" || m.FSType == "nfs4" }
+
+// IsBelow tells whether path is dir or below it. Both are clean.
+func IsBelow(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// Export returns what a mount of a network filesystem shows a part of, as its
-// server names it, "" for other filesystems.
+// Export returns what a mount of a network filesystem shows, as its server names
+// it, "" for other filesystems. A mount of a directory of an export of NFS has
+// that directory's name.
 func (m Mount) Export() string {
-	switch {
-	case m.FSType == "ceph":
-		return m.Source
-	case m.FSType != "nfs" && m.FSType != "nfs4":
-		return ""
-	case m.Root == "/":
+	if m.isNFS() || m.FSType == "ceph" {
 		return m.Source
 	}
-	return strings.TrimSuffix(m.Source, m.Root) // the kernel appends the directory
+	return ""
+}
+
+// Option returns the value of an option of the mounted filesystem, "" when it has
+// none of that name.
+func (m Mount) Option(name string) string {
+	for word := range strings.SplitSeq(m.SuperOptions, ",") {
+		if value, found := strings.CutPrefix(word, name+"="); found {
+			return value
+		}
+	}
+	return ""
 }
 
 // Followers tells which mounts of another process's table go when m, a mount of
@@ -81,6 +108,16 @@ func (h *Host) Touch(ctx context.Context, target, what string, act func() error,
 	return h.bounded(ctx, target, what, act, late)
 }
 
+// MountExport makes one mount(2) of a network filesystem; Source is in the
+// server's words. What comes of it when it was left behind at the end of ctx is
+// unmounted.
+func (h *Host) MountExport(ctx context.Context, c MountCall) error {
+	what := fmt.Sprintf("mount -t %s %s %s", c.FSType, c.Source, c.Target)
+	return h.bounded(ctx, c.Target, what, func() error {
+		return unix.Mount(c.Source, c.Target, c.FSType, c.Flags, c.Data)
+	}, func() { _ = unix.Unmount(c.Target, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH) })
+}
+
 // Ways to unmount with UnmountApart.
 const (
 	Plainly = "" // the kernel writes out what it holds, and waits for that
@@ -111,19 +148,24 @@ func (h *Host) UnmountApart(ctx context.Context, target, way string) error {
 	return res.Check(cmd.String())
 }
 
-// ErrStale says that a server does not know the directory any more that is
-// mounted from it.
-var ErrStale = errors.New("stale file handle")
+// What a server may say of a mounted filesystem.
+var (
+	ErrStale   = errors.New("stale file handle: the server does not know the mounted directory any more")
+	ErrRefused = errors.New("the server refuses this host")
+)
 
 // Usable asks the server of a mounted filesystem about it, in a process of its
-// own that is killed at the end of ctx. ErrStale is told apart.
+// own that is killed at the end of ctx. ErrStale and ErrRefused are told apart.
 func (h *Host) Usable(ctx context.Context, target string) error {
 	res, err := h.Run(ctx, Command{Name: "stat", Args: []string{"--file-system", "--format=%T", target}})
-	if err != nil {
-		return fmt.Errorf("%s does not answer: %w", target, err)
-	}
-	if strings.Contains(string(res.Stderr), "Stale file handle") {
+	said := string(res.Stderr)
+	switch {
+	case err != nil:
+		return fmt.Errorf("no answer about %s: %w", target, err)
+	case strings.Contains(said, "Stale file handle"):
 		return fmt.Errorf("%s: %w", target, ErrStale)
+	case strings.Contains(said, "Permission denied"), strings.Contains(said, "not permitted"):
+		return fmt.Errorf("%s: %w", target, ErrRefused)
 	}
 	return res.Check("statfs " + target)
 }

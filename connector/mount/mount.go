@@ -27,6 +27,7 @@ type job struct {
 	sb     superblock // zero when the filesystem is none we can read
 	ro     bool       // the device itself is read-only
 	base   string     // root of the whole filesystem in the mount table
+	whole  host.Mount // of a share: where all of it is mounted
 	undo   []func(context.Context) error
 }
 
@@ -38,10 +39,14 @@ type job struct {
 // The whole filesystem appears only at spec.Staging, a private directory, for
 // as long as it takes to open the subdirectory by descriptor: a subdirectory
 // that is a symlink is refused, never followed.
-func (m *Mounter) Mount(ctx context.Context, src connector.Source, spec connector.MountSpec) (err error) {
-	j := &job{Mounter: m, src: src, spec: spec}
+func (m *Mounter) Mount(ctx context.Context, src connector.Source, spec connector.MountSpec) error {
+	var err error
+	j := &job{Mounter: m, src: src, spec: spec, base: "/"}
 	if j.spec.Subdir, err = cleanSubdir(spec.Subdir); err != nil {
 		return err
+	}
+	if src.Directory != "" {
+		return j.mountShare(ctx)
 	}
 	if j.number, err = m.host.DeviceNumber(src.Device); err != nil {
 		return fmt.Errorf("mount: %w", err)
@@ -49,14 +54,14 @@ func (m *Mounter) Mount(ctx context.Context, src connector.Source, spec connecto
 	if done, err := j.settled(ctx); done || err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = j.back(ctx, fmt.Errorf("mount %s at %s: %w", src.Device, spec.Target, err))
-		}
-	}()
-	for _, step := range []func(context.Context) error{j.inspect, j.check, j.stage, j.grow, j.show, j.unstage, j.prove} {
+	return j.run(ctx, src.Device, j.inspect, j.check, j.stage, j.grow, j.show, j.unstage, j.prove)
+}
+
+// run takes the steps, or undoes those that were taken.
+func (j *job) run(ctx context.Context, what string, steps ...func(context.Context) error) error {
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
-			return err
+			return j.back(ctx, fmt.Errorf("mount %s at %s: %w", what, j.spec.Target, err))
 		}
 	}
 	return nil
@@ -87,7 +92,7 @@ func (j *job) settled(ctx context.Context) (bool, error) {
 	if len(layers) == 0 && len(staged) == 0 {
 		return false, nil
 	}
-	if len(layers) == 1 && len(staged) == 0 && j.isWanted(layers[0], "/") {
+	if len(layers) == 1 && len(staged) == 0 && j.isWanted(layers[0]) {
 		return true, j.host.MountReaches(layers[0])
 	}
 	if err := j.clear(ctx, j.spec.Target); err != nil {
@@ -96,11 +101,18 @@ func (j *job) settled(ctx context.Context) (bool, error) {
 	return false, j.clear(ctx, j.spec.Staging)
 }
 
-// isWanted tells whether a mount shows this device's subdirectory the way it
+// isWanted tells whether a mount shows this source's subdirectory the way it
 // was asked for. base is what the whole filesystem shows as its root: "/", but
 // the path of a Btrfs's default subvolume.
-func (j *job) isWanted(m host.Mount, base string) bool {
-	return m.Root == path.Join("/", base, j.spec.Subdir) && j.host.IsOn(m, j.number) && m.ReadOnly() == j.spec.ReadOnly
+func (j *job) isWanted(m host.Mount) bool {
+	if m.ReadOnly() != j.spec.ReadOnly {
+		return false
+	}
+	if j.src.Directory != "" {
+		dir, is := m.Within(j.whole)
+		return is && dir == path.Join("/", j.spec.Subdir)
+	}
+	return m.Root == path.Join("/", j.base, j.spec.Subdir) && j.host.IsOn(m, j.number)
 }
 
 // inspect reads the filesystem's own figures and agrees on its type.
@@ -141,7 +153,7 @@ func (j *job) stage(ctx context.Context) error {
 		return err
 	}
 	j.undo = append(j.undo, func(ctx context.Context) error { return j.unstage(ctx) })
-	flags, data := mountFlags(j.spec.Options)
+	flags, data := host.SplitOptions(j.spec.Options)
 	call := host.MountCall{Source: j.src.Device, Target: j.spec.Staging, FSType: j.spec.FSType,
 		Flags: flags | unix.MS_NOSUID | unix.MS_NODEV, Data: j.withOwnOptions(data)}
 	readWrite := call
@@ -189,6 +201,11 @@ func (j *job) show(ctx context.Context) error {
 		return err
 	}
 	defer unix.Close(dir)
+	return j.attach(ctx, dir)
+}
+
+// attach shows an open directory at Target.
+func (j *job) attach(ctx context.Context, dir int) error {
 	j.undo = append(j.undo, func(ctx context.Context) error { return j.take(ctx, j.spec.Target) })
 	target, err := makeTarget(j.spec.Target)
 	if err != nil {
@@ -213,7 +230,7 @@ func (j *job) prove(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(layers) != 1 || !j.isWanted(layers[0], j.base) {
+	if len(layers) != 1 || !j.isWanted(layers[0]) {
 		return fmt.Errorf("the mount table does not show it there: %+v", layers)
 	}
 	return j.host.MountReaches(layers[0])

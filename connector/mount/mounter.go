@@ -15,6 +15,10 @@ import (
 // at a time.
 type Mounter struct {
 	host *host.Host
+	// Shares is the directory below which connectors mount whole exports: what is
+	// mounted there tells Mounts a share from a device, and a share from a directory
+	// in it. Set before first use.
+	Shares string
 	// Notice is told what succeeded but is worth knowing (fsck repaired
 	// something, the filesystem could not be grown). Nil is nobody.
 	Notice func(ctx context.Context, text string)

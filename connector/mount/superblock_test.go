@@ -3,6 +3,8 @@ package mount
 import (
 	"bytes"
 	"testing"
+
+	"github.com/openstack/fuxi/connector/host"
 )
 
 // Whatever a device says, decoding it ends with an answer; what is answered is
@@ -56,7 +58,7 @@ func TestDecodeNeedsOneClaim(t *testing.T) {
 }
 
 func TestMountFlags(t *testing.T) {
-	flags, data := mountFlags([]string{"noexec", "exec,noatime", "commit=5", "discard", "_netdev", "x-systemd.automount", "defaults"})
+	flags, data := host.SplitOptions([]string{"noexec", "exec,noatime", "commit=5", "discard", "_netdev", "x-systemd.automount", "defaults"})
 	if flags != 0x400 || data != "commit=5,discard" {
 		t.Errorf("got %#x, %q", flags, data)
 	}

@@ -42,7 +42,8 @@ func (m *Mounter) take(ctx context.Context, point string) error {
 	// behind their backs: as long as one has, it stays.
 	holders, err := m.host.Elsewhere(ctx, func(o host.Mount) bool {
 		for _, mine := range layers {
-			if o.Dev == mine.Dev {
+			// The whole of a share is seen elsewhere at its own place.
+			if o.Dev == mine.Dev && (o.Root == mine.Root || mine.Dev.Major != 0) {
 				return true
 			}
 		}
@@ -83,8 +84,11 @@ func (m *Mounter) Mounts(_ context.Context, dir string) ([]connector.Mounted, er
 		if mnt.Point != dir && !strings.HasPrefix(mnt.Point, strings.TrimSuffix(dir, "/")+"/") {
 			continue
 		}
-		found = append(found, connector.Mounted{Target: mnt.Point, Device: m.deviceOf(mnt),
-			Subdir: mnt.Root, FSType: mnt.FSType, RO: mnt.ReadOnly()})
+		one := connector.Mounted{Target: mnt.Point, FSType: mnt.FSType, RO: mnt.ReadOnly()}
+		if one.Export, one.Subdir = m.ofShare(mnt, all); one.Export == "" {
+			one.Device = m.deviceOf(mnt)
+		}
+		found = append(found, one)
 	}
 	return found, nil
 }
@@ -100,6 +104,9 @@ func (m *Mounter) deviceOf(mnt host.Mount) string {
 // Holders lists processes of other mount namespaces that still have the device
 // mounted, one for each namespace, five at most: "dockerd[812]".
 func (m *Mounter) Holders(ctx context.Context, src connector.Source) ([]string, error) {
+	if src.Directory != "" {
+		return m.shareHolders(ctx, src)
+	}
 	number, err := m.host.DeviceNumber(src.Device)
 	if err != nil {
 		return nil, err
@@ -119,9 +126,13 @@ func (m *Mounter) Holders(ctx context.Context, src connector.Source) ([]string, 
 	if err != nil {
 		return nil, fmt.Errorf("holders of %s: %w", src.Device, err)
 	}
+	return named(holders), nil
+}
+
+func named(holders []host.Holder) []string {
 	var names []string
 	for _, h := range holders[:min(len(holders), mostHolders)] {
 		names = append(names, h.String())
 	}
-	return names, nil
+	return names
 }

@@ -195,11 +195,13 @@ func (c *Connector) mapping(ctx context.Context, v volume, a access, exclusive b
 	if !v.discard {
 		options = append(options, "notrim")
 	}
-	switch {
-	case v.Access == connector.ReadOnly:
+	if v.Access == connector.ReadOnly {
 		options = append(options, "ro")
-	case exclusive:
-		options = append(options, "exclusive", "lock_timeout="+strconv.Itoa(wait))
+	} else {
+		options = append(options, "lock_timeout="+strconv.Itoa(wait))
+	}
+	if exclusive {
+		options = append(options, "exclusive")
 	}
 	m := host.RBDMapping{Monitors: strings.Join(a.monitors, ","), Options: strings.Join(options, ","), Image: v.image}
 	if v.auth {

@@ -3,9 +3,7 @@ package rbd
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -38,7 +36,7 @@ func (c *Connector) tool(ctx context.Context, v volume, a access, name string, a
 	}
 	cmd.Args = append(cmd.Args, args...)
 	res, err := c.host.Run(limited, cmd)
-	if errors.Is(err, exec.ErrNotFound) {
+	if host.IsMissing(err) {
 		err = fmt.Errorf("%w (ceph-common): %w", err, connector.ErrUnsupported)
 	}
 	return res, err

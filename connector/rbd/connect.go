@@ -1,7 +1,6 @@
 package rbd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,9 +54,6 @@ func (c *Connector) undo(ctx context.Context, v volume) error {
 	return c.unmapAll(detached, v)
 }
 
-// blankHead is how much of an image is read to tell whether it has content.
-const blankHead = 2 << 20
-
 // mapNew maps an image that is not mapped.
 func (c *Connector) mapNew(ctx context.Context, v volume) (connector.Source, error) {
 	if err := c.host.NeedRBD(ctx); err != nil {
@@ -67,7 +63,7 @@ func (c *Connector) mapNew(ctx context.Context, v volume) (connector.Source, err
 	if err != nil {
 		return connector.Source{}, err
 	}
-	alone := v.Access == connector.ReadWrite
+	alone := v.Access == connector.ReadWrite && !c.options.Shared
 	err = c.host.MapRBD(ctx, c.mapping(ctx, v, a, alone))
 	if errors.Is(err, unix.EINVAL) && alone {
 		if shared := c.mapShared(ctx, v, a); shared == nil {
@@ -80,33 +76,6 @@ func (c *Connector) mapNew(ctx context.Context, v volume) (connector.Source, err
 	mine, _, err := c.mapped(v)
 	if err != nil {
 		return connector.Source{}, err
-	}
-	src, err := c.source(v, mine)
-	if err != nil || !c.options.Cooperative || !mine[0].Has("exclusive") {
-		return src, err
-	}
-	return c.relax(ctx, v, a, src)
-}
-
-// relax maps an image that has content anew, cooperatively. That it was mapped
-// exclusively before has proved that no living client insists on it.
-func (c *Connector) relax(ctx context.Context, v volume, a access, src connector.Source) (connector.Source, error) {
-	blank, err := host.ReadDisk(ctx, c.host, src.Device, func(d *host.Disk) (bool, error) {
-		head, err := d.Read(0, blankHead)
-		return len(bytes.Trim(head, "\x00")) == 0, err
-	})
-	if err != nil || blank {
-		return src, err
-	}
-	if err := c.unmapAll(ctx, v); err != nil {
-		return src, err
-	}
-	if err := c.host.MapRBD(ctx, c.mapping(ctx, v, a, false)); err != nil {
-		return src, c.explain(ctx, v, a, err)
-	}
-	mine, _, err := c.mapped(v)
-	if err != nil {
-		return src, err
 	}
 	return c.source(v, mine)
 }

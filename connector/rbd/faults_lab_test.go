@@ -108,7 +108,7 @@ func TestStrangersMappingOnARealCluster(t *testing.T) {
 	nothing(t)
 }
 
-// TestGrowthOnARealCluster lets an image with content grow while it is in use.
+// TestGrowthOnARealCluster lets an image grow while it is in use.
 func TestGrowthOnARealCluster(t *testing.T) {
 	for _, access := range []string{connector.ReadWrite, connector.ReadOnly} {
 		t.Run(access, func(t *testing.T) { growth(t, access) })
@@ -117,12 +117,11 @@ func TestGrowthOnARealCluster(t *testing.T) {
 
 func growth(t *testing.T, access string) {
 	conn := labImage(t, "growth")
-	fill(t, conn)
 	conn.Access = access
-	c := labConnector(t, conn, rbd.Options{Cooperative: true})
+	c := labConnector(t, conn, rbd.Options{Shared: true})
 	src := labConnect(t, c, conn)
 	if src.Proof["exclusive"] != "false" {
-		t.Errorf("an image with content is not mapped cooperatively: %v", src.Proof)
+		t.Errorf("shared and yet exclusive: %v", src.Proof)
 	}
 	release := holdDevice(t, src.Device)
 	hosttest.Tool(t, "rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string))
@@ -145,33 +144,28 @@ func growth(t *testing.T, access string) {
 
 // Mapped exclusively, an image can be grown by nobody, and grows when it is not.
 func TestNoGrowthOnARealCluster(t *testing.T) {
-	for _, cooperative := range []bool{false, true} {
-		conn := labImage(t, "fixed")
-		if !cooperative {
-			fill(t, conn)
-		}
-		c := labConnector(t, conn, rbd.Options{Cooperative: cooperative}) // blank: exclusive either way
-		if src := labConnect(t, c, conn); src.Proof["exclusive"] != "true" {
-			t.Errorf("not exclusive: %v", src.Proof)
-		}
-		if out, err := exec.Command("rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string)).CombinedOutput(); err == nil {
-			t.Errorf("an exclusively mapped image was grown: %s", out)
-		}
-		conn.SizeGiB = 2
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		_, err := c.Resize(ctx, conn)
-		cancel()
-		says(t, err, context.DeadlineExceeded, "", "rbd info")
-		if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
-			t.Fatal(err)
-		}
-		hosttest.Tool(t, "rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string))
-		if src := labConnect(t, c, conn); src.SizeBytes != 2<<30 {
-			t.Errorf("got %+v", src)
-		}
-		if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
-			t.Fatal(err)
-		}
+	conn := labImage(t, "fixed")
+	c := labConnector(t, conn, rbd.Options{})
+	if src := labConnect(t, c, conn); src.Proof["exclusive"] != "true" {
+		t.Errorf("not exclusive: %v", src.Proof)
+	}
+	if out, err := exec.Command("rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string)).CombinedOutput(); err == nil {
+		t.Errorf("an exclusively mapped image was grown: %s", out)
+	}
+	conn.SizeGiB = 2
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	_, err := c.Resize(ctx, conn)
+	cancel()
+	says(t, err, context.DeadlineExceeded, "", "rbd info")
+	if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
+		t.Fatal(err)
+	}
+	hosttest.Tool(t, "rbd", "resize", "--no-progress", "--size", "2G", conn.Data["name"].(string))
+	if src := labConnect(t, c, conn); src.SizeBytes != 2<<30 {
+		t.Errorf("got %+v", src)
+	}
+	if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
+		t.Fatal(err)
 	}
 }
 

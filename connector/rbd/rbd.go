@@ -42,16 +42,13 @@ type Options struct {
 	// gets an I/O error instead: the filesystem turns read-only or stops, and data
 	// that a program had written without asking for an error (fsync, close) is lost.
 	OSDRequestTimeout int
-	ConfDir           string // with CLUSTER.conf and the keyrings; "" is /etc/ceph
-	// Cooperative lets go of the image's lock when another client of the cluster
-	// asks for it. Without it the storage keeps every second writer out, but also
-	// the cloud: it cannot grow a volume in use nor take a snapshot of it (both are
-	// answered with a read-only error, and leave the volume in an error state).
-	// With it the cloud can, and a second host that the cloud gave the volume to
-	// is not kept out. An image whose beginning is blank is mapped exclusively all
-	// the same, until the next Connect: nothing but that proves that it may be
-	// formatted.
-	Cooperative bool
+	// Shared maps images without exclusive mapping, so that the cloud can extend and
+	// snapshot them while they are in use: its library needs the image's lock for
+	// that, and a kernel that maps exclusively does not lend it (the cloud's work
+	// fails with a read-only error then, and leaves the volume in an error state).
+	// Another writer is not refused by the storage: whoever maps has to ask Holders.
+	Shared  bool
+	ConfDir string // with CLUSTER.conf and the keyrings; "" is /etc/ceph
 	// MSMode is how to speak to the cluster: "" is the old protocol (v1), or
 	// prefer-crc where all monitors are told at port 3300; else legacy, crc,
 	// secure, prefer-crc or prefer-secure (Linux 5.11 and later).
@@ -86,8 +83,8 @@ var (
 
 // Connect maps the image and proves the device: it is the image's only mapping
 // on this host, of the cluster, the name and the size that the cloud says, and
-// under an attachment that had one before the very same image. For writing it is
-// mapped exclusively: while it is, the storage refuses every other exclusive
+// under an attachment that had one before the very same image. For writing it is,
+// unless Shared, mapped exclusively: while it is, the storage refuses every other exclusive
 // mapping, and a second one is refused here with the name of who has it. An image
 // without the feature that this needs (multi-attach volumes) is mapped all the
 // same, told in a notice and in Proof.

@@ -97,9 +97,3 @@ func readFile(t *testing.T, path string) string {
 	}
 	return strings.TrimSpace(string(b))
 }
-
-// fill gives an image content.
-func fill(t *testing.T, conn connector.Connection) {
-	t.Helper()
-	hosttest.Tool(t, "rbd", "bench", "--io-type", "write", "--io-size", "4K", "--io-total", "64K", conn.Data["name"].(string))
-}

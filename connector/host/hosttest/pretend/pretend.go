@@ -53,6 +53,7 @@ type Machine struct {
 	devices  []*device
 	maps     []*dmMap
 	daemon   *daemon
+	rbd      *RBD // nil as long as its module is not loaded
 	lastSID  int
 	lastHost int
 	disks    int

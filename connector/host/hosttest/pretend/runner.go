@@ -54,6 +54,10 @@ func (m *Machine) program(c host.Command) program {
 		return m.multipath
 	case "multipathd":
 		return m.multipathd
+	case "rbd", "ceph":
+		if m.rbd != nil {
+			return func(ctx context.Context, _ []string) host.Result { return m.rbd.program(ctx, c) }
+		}
 	case "readlink", "stat", "blockdev", "find":
 		return func(ctx context.Context, _ []string) host.Result { return m.borrow(ctx, c) }
 	}
