@@ -33,6 +33,7 @@ const (
 type slotFile struct {
 	size  int    // of each slot
 	count uint64 // of the newest durable record; its slot is count % 2
+	sum   [32]byte // SHA-256 of that record
 }
 
 // holds tells whether a record fits into a slot.
