@@ -15,10 +15,12 @@ import (
 	"github.com/openstack/fuxi/connector/iscsi"
 	"github.com/openstack/fuxi/connector/local"
 	"github.com/openstack/fuxi/connector/nfs"
+	"github.com/openstack/fuxi/connector/nova"
 	"github.com/openstack/fuxi/connector/rbd"
 	"github.com/openstack/fuxi/connector/share"
 	"github.com/openstack/fuxi/providers/cinder"
 	"github.com/openstack/fuxi/providers/manila"
+	novaapi "github.com/openstack/fuxi/providers/nova"
 	"github.com/openstack/fuxi/providers/openstack"
 	"github.com/openstack/fuxi/volume"
 )
@@ -70,7 +72,25 @@ func (b *builder) backend(provider string) (volume.Backend, error) {
 		return backend, b.manila(&backend, session)
 	}
 	b.cinder(&backend, session)
+	if b.cfg.Cinder.Connector == "nova" {
+		b.nova(&backend, session)
+	}
 	return backend, nil
+}
+
+// nova has the hypervisor attach the volumes: of what a host of its own could do
+// nothing is needed.
+func (b *builder) nova(backend *volume.Backend, session *openstack.Session) {
+	me := novaapi.NewInstance(session, novaapi.Sources{
+		Configured: b.cfg.Nova.InstanceID, ConfigDrive: b.machine.ConfigDriveInstance, Firmware: b.machine.FirmwareIDs,
+	})
+	room := func() (slots, used int, err error) {
+		room, err := nova.Limit(b.machine)
+		return room.Slots, room.Used, err
+	}
+	backend.Attacher = novaapi.New(session, cinder.New(session, b.cinderConfig()), novaapi.Config{Instance: me, Room: room, MaxVolumes: b.cfg.Nova.MaxVolumes})
+	backend.Describe, backend.Decrypted = nil, true
+	backend.Connectors = map[string]connector.Connector{nova.Driver: nova.New(b.machine, nova.Options{Notice: b.notice})}
 }
 
 func (b *builder) cinderConfig() cinder.Config {
