@@ -31,6 +31,7 @@ type life struct {
 	cloud *rig.Cloud
 	name  string
 	kill  string // FUXI_KILL_AT of the first process
+	share bool   // it is a share's life
 	// what has been proven so far
 	died    bool
 	written bool
@@ -70,7 +71,7 @@ func (l *life) do(what string, op func(id string) error) {
 // formatted mark that never changes.
 func (l *life) watch() {
 	l.t.Helper()
-	volumes := l.cloud.Volumes(l.name)
+	volumes := l.stored()
 	if len(volumes) > 1 {
 		l.t.Fatalf("%d volumes are named %s", len(volumes), l.name)
 	}
@@ -85,8 +86,21 @@ func (l *life) watch() {
 	}
 }
 
+// stored is what the cloud has of the name.
+func (l *life) stored() []rig.CloudVolume {
+	l.t.Helper()
+	if l.share {
+		return l.cloud.Shares(l.name)
+	}
+	return l.cloud.Volumes(l.name)
+}
+
 func (l *life) run() {
-	l.do("create", func(string) error { return l.d.Create(l.name, map[string]string{"size": "1"}) })
+	opts := map[string]string{"size": "1"}
+	if l.share {
+		opts["volume_provider"], opts["uid"] = "manila", "33"
+	}
+	l.do("create", func(string) error { return l.d.Create(l.name, opts) })
 	var path, user string
 	mount := func(id string) error {
 		p, err := l.d.Mount(l.name, id)
@@ -139,7 +153,7 @@ func (l *life) gone() {
 	l.t.Helper()
 	rig.Eventually(l.t, 10*time.Second, func() string {
 		switch {
-		case len(l.cloud.Volumes(l.name)) > 0:
+		case len(l.stored()) > 0:
 			return "the volume is still in the cloud"
 		case len(rig.LoopsOf(l.d.StateDir())) > 0:
 			return "a loop device is left"
@@ -177,10 +191,18 @@ func quiet() rig.Settings {
 	}
 }
 
+func lifeSettings(share bool) rig.Settings {
+	s := quiet()
+	if share {
+		s["plugin"] = append(s["plugin"], `providers = ["cinder", "manila"]`)
+	}
+	return s
+}
+
 // record runs the life once under strace and returns the crossings.
-func record(t *testing.T) []trace.Line {
+func record(t *testing.T, share bool) []trace.Line {
 	cloud := rig.NewCloud(t, simulator.Options{})
-	d := rig.NewDaemon(t, cloud, "recorder", quiet())
+	d := rig.NewDaemon(t, cloud, "recorder", lifeSettings(share))
 	traced := filepath.Join(d.Dir, "trace.jsonl")
 	straced := filepath.Join(d.Dir, "strace.txt")
 	if _, err := exec.LookPath("strace"); err == nil {
@@ -193,7 +215,7 @@ func record(t *testing.T) []trace.Line {
 	}
 	d.Start("FUXI_TRACE=" + traced)
 	awaitRefresh(t, cloud)
-	(&life{t: t, d: d, cloud: cloud, name: "recorded"}).run()
+	(&life{t: t, d: d, cloud: cloud, name: "recorded", share: share}).run()
 	d.Stop()
 	lines := readTrace(t, traced)
 	compareWithCloud(t, lines, cloud.Counters())
@@ -289,6 +311,9 @@ func compareWithStrace(t *testing.T, lines []trace.Line, path, stateDir string) 
 		{"journal removals", trace.Journal, "unlink ", `unlink\w*\(.*"` + journal + `/(volume|create)\.[^"]*\.json"`},
 	} {
 		traced, seen := ofKind(lines, c.kind, c.prefix), count(c.pattern)
+		if c.prefix == "umount2 " {
+			seen -= ofKind(lines, trace.Host, "umount ") // a share is unmounted by a process of its own
+		}
 		if traced != seen || seen == 0 && c.kind == trace.Journal {
 			t.Errorf("%s: the trace has %d, strace saw %d", c.what, traced, seen)
 		}
@@ -300,17 +325,28 @@ func compareWithStrace(t *testing.T, lines []trace.Line, path, stateDir string) 
 	if synced := count(`fdatasync\(\d+<` + journal + `/`); synced != writes {
 		t.Errorf("the trace has %d journal writes, strace saw %d of them synced", writes, synced)
 	}
-	commands := ofKind(lines, trace.Host, "") - syscalls
+	// To open a directory of a share may ask its server, so it counts.
+	commands := ofKind(lines, trace.Host, "") - syscalls - ofKind(lines, trace.Host, "open the directory of ")
 	seen := count(`execve\(`) - count(`(execve\(|<\.\.\. execve resumed).*= -1 `) - 1 // less the daemon itself
 	if commands != seen {
 		t.Errorf("the trace has %d host commands, strace saw %d", commands, seen)
+		for _, l := range lines {
+			if l.Kind == trace.Host {
+				t.Logf("%d: %s", l.N, l.What)
+			}
+		}
 	}
 }
 
 // TestCrashAnywhere runs the table. Promise E6; protocols G 4.
-func TestCrashAnywhere(t *testing.T) {
+func TestCrashAnywhere(t *testing.T) { crashTable(t, false) }
+
+// TestShareCrashAnywhere_F8 is the table of a share's life.
+func TestShareCrashAnywhere_F8(t *testing.T) { crashTable(t, true) }
+
+func crashTable(t *testing.T, share bool) {
 	rig.NeedRoot(t)
-	lines := record(t)
+	lines := record(t, share)
 	if t.Failed() {
 		return
 	}
@@ -325,7 +361,7 @@ func TestCrashAnywhere(t *testing.T) {
 			for _, when := range []string{"before", "after"} {
 				t.Run(fmt.Sprintf("%03d-%s-%s", l.N, when, strings.ReplaceAll(l.What, "/", "|")), func(t *testing.T) {
 					t.Parallel()
-					crashAt(t, cloud, fmt.Sprintf("%d:%s", l.N, when), fmt.Sprintf("v%d%s", l.N, when))
+					crashAt(t, cloud, fmt.Sprintf("%d:%s", l.N, when), fmt.Sprintf("v%d%s", l.N, when), share)
 				})
 			}
 		}
@@ -335,9 +371,9 @@ func TestCrashAnywhere(t *testing.T) {
 	}
 }
 
-func crashAt(t *testing.T, cloud *rig.Cloud, point, name string) {
-	d := rig.NewDaemon(t, cloud, name, quiet())
-	l := &life{t: t, d: d, cloud: cloud, name: name, kill: point}
+func crashAt(t *testing.T, cloud *rig.Cloud, point, name string, share bool) {
+	d := rig.NewDaemon(t, cloud, name, lifeSettings(share))
+	l := &life{t: t, d: d, cloud: cloud, name: name, kill: point, share: share}
 	d.Launch("FUXI_KILL_AT=" + point)
 	if !d.AwaitOrDie() {
 		l.died = true

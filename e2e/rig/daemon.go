@@ -90,7 +90,7 @@ func (d *Daemon) Configure(cloudsFile string, settings Settings) {
 		"log":    {`level = "debug"`},
 	}
 	var text strings.Builder
-	for _, section := range []string{"plugin", "cloud", "cinder", "host", "log"} {
+	for _, section := range []string{"plugin", "cloud", "cinder", "nova", "ceph", "manila", "host", "log"} {
 		fmt.Fprintf(&text, "[%s]\n", section)
 		for _, line := range override(lines[section], settings[section]) {
 			fmt.Fprintln(&text, line)

@@ -37,6 +37,19 @@ func (c *Cloud) Volumes(name string) []CloudVolume {
 	return out.Volumes
 }
 
+// Shares lists the shares of a name, whoever made them.
+func (c *Cloud) Shares(name string) []CloudVolume {
+	c.t.Helper()
+	var out struct {
+		Shares []CloudVolume `json:"shares"`
+	}
+	c.look("GET /v2/shares/detail")
+	if status := c.send("GET", "http://"+c.addr+"/v2/shares/detail?name="+name, c.token(), nil, &out); status != http.StatusOK {
+		c.t.Fatalf("listing shares: %d", status)
+	}
+	return out.Shares
+}
+
 // Attachments lists the ids of all attachments.
 func (c *Cloud) Attachments() []string {
 	c.t.Helper()
@@ -93,6 +106,7 @@ func (c *Cloud) send(method, url, token string, body, into any) int {
 	}
 	req.Header.Set("X-Auth-Token", token)
 	req.Header.Set("OpenStack-API-Version", "volume 3.60")
+	req.Header.Set("X-OpenStack-Manila-API-Version", "2.65")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		c.t.Fatalf("%s %s: %v", method, url, err)
