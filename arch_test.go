@@ -34,7 +34,7 @@ func allowed() map[string][]string {
 		"volume/admin":                    {"volume"},
 		"providers/openstack":             {"trace", "volume"},
 		"providers/cinder":                {"connector", "volume", "providers/openstack"},
-		"providers/manila":                {"connector", "volume", "providers/openstack"},
+		"providers/manila":                {"trace", "connector", "volume", "providers/openstack"},
 		"providers/nova":                  {"connector", "volume", "providers/openstack"},
 		"cmd/fuxi-sim":                    {"providers/simulator"},
 		"e2e/rig":                         {"providers/simulator"},

@@ -15,11 +15,9 @@ import (
 // for five minutes.
 const commandLimit = 20 * time.Second
 
-// tool runs one of Ceph's programs with the volume's own user. A key that is in
+// command is one of Ceph's programs with the volume's own user. A key that is in
 // no file of this host goes by the environment.
-func (c *Connector) tool(ctx context.Context, v volume, a access, name string, args ...string) (host.Result, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, commandLimit, fmt.Errorf("no answer for %s", commandLimit))
-	defer cancel()
+func (c *Connector) command(v volume, a access, name string, args ...string) host.Command {
 	conf := "/dev/null"
 	if a.conf.Found {
 		conf = a.conf.File
@@ -35,7 +33,14 @@ func (c *Connector) tool(ctx context.Context, v volume, a access, name string, a
 		cmd.Env = []string{"CEPH_ARGS=--key=" + a.key.Text}
 	}
 	cmd.Args = append(cmd.Args, args...)
-	res, err := c.host.Run(limited, cmd)
+	return cmd
+}
+
+// tool runs a program that asks the cluster something.
+func (c *Connector) tool(ctx context.Context, v volume, a access, name string, args ...string) (host.Result, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, commandLimit, fmt.Errorf("no answer for %s", commandLimit))
+	defer cancel()
+	res, err := c.host.Run(limited, c.command(v, a, name, args...))
 	if host.IsMissing(err) {
 		err = fmt.Errorf("%w (ceph-common): %w", err, connector.ErrUnsupported)
 	}

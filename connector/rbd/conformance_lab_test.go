@@ -3,6 +3,7 @@
 // The conformance suite against a real cluster. It needs a host with the
 // kernel's RBD client and a keyring, and an image that nobody has mapped.
 //
+//	FUXI_RBD_MAPPER       krbd (default) or nbd
 //	FUXI_RBD_CONNECTION   file with {"size": GiB, "volume_id": …, "info": the cloud's connection_info}
 package rbd_test
 
@@ -76,14 +77,14 @@ func labConnector(t testing.TB, conn connector.Connection, options rbd.Options) 
 
 func subject(t *testing.T) connectortest.Subject {
 	conn := labConnection(t)
-	return connectortest.Subject{Connector: labConnector(t, conn, rbd.Options{}), Connection: conn, Leftovers: leftovers}
+	return connectortest.Subject{Connector: labConnector(t, conn, rbd.Options{Mapper: os.Getenv("FUXI_RBD_MAPPER")}), Connection: conn, Leftovers: leftovers}
 }
 
 // leftovers lists everything of RBD on this host: a lab host has nothing else.
 func leftovers() []string {
 	h := host.New()
 	var left []string
-	for _, pattern := range []string{"/sys/bus/rbd/devices/*", "/dev/rbd[0-9]*", "/sys/block/rbd*", "/run/fuxi/fuxi-rbd-*"} {
+	for _, pattern := range []string{"/sys/bus/rbd/devices/*", "/dev/rbd[0-9]*", "/sys/block/rbd*", "/sys/block/nbd*/pid", "/run/fuxi/fuxi-rbd-*"} {
 		found, _ := filepath.Glob(h.Path(pattern))
 		left = append(left, found...)
 	}

@@ -14,6 +14,9 @@ import (
 
 // connect does the work of Connect under the image's lock.
 func (c *Connector) connect(ctx context.Context, v volume) (connector.Source, error) {
+	if c.nbd(v) {
+		return c.connectNBD(ctx, v)
+	}
 	mine, others, err := c.mapped(v)
 	if err != nil {
 		return connector.Source{}, err
@@ -21,6 +24,13 @@ func (c *Connector) connect(ctx context.Context, v volume) (connector.Source, er
 	if len(others) > 0 {
 		// Each mapping has a cache of its own: two would not see each other's writes.
 		return connector.Source{}, fmt.Errorf("%w: %w: unmap it there first", strangerError(v, others), connector.ErrUnsafe)
+	}
+	byNBD, othersNBD, err := c.served(v)
+	if err != nil {
+		return connector.Source{}, err
+	}
+	if served := append(byNBD, othersNBD...); len(served) > 0 {
+		return connector.Source{}, nbdStranger(v, served[0])
 	}
 	if len(mine) > 0 {
 		src, again, err := c.still(ctx, v, mine)

@@ -13,7 +13,8 @@ import (
 
 // disconnect does the work of Disconnect under the image's lock.
 func (c *Connector) disconnect(ctx context.Context, v volume) (connector.Source, error) {
-	return connector.Source{}, c.unmapAll(ctx, v)
+	// Both, whatever the setting says now: after a crash nobody wrote down which.
+	return connector.Source{}, errors.Join(c.unmapAll(ctx, v), c.disconnectNBD(ctx, v))
 }
 
 // unmapAll takes away every mapping of the image that is the volume's; more than

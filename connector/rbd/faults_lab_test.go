@@ -85,6 +85,16 @@ func TestFeaturesOnARealCluster(t *testing.T) {
 	_, err := c.Connect(hosttest.Context(t), conn)
 	says(t, err, connector.ErrUnsupported, "", "journaling", "rbd feature disable "+conn.Data["name"].(string)+" journaling", "rbd-nbd")
 	nothing(t)
+	if _, err := exec.LookPath("rbd-nbd"); err == nil { // it can
+		c := labConnector(t, conn, rbd.Options{Mapper: rbd.NBD})
+		if src := labConnect(t, c, conn); src.Proof["mapper"] != rbd.NBD || src.Proof["image_id"] == "" || src.Proof["exclusive"] != "true" {
+			t.Errorf("got %+v", src)
+		}
+		if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
+			t.Error(err)
+		}
+		nothing(t)
+	}
 
 	plain := labImage(t, "plain", "--image-feature", "layering")
 	c = labConnector(t, plain, rbd.Options{})

@@ -25,7 +25,10 @@ const Driver = "rbd"
 // Mappers, what makes a block device of an image.
 const (
 	KRBD = "krbd" // the kernel
-	NBD  = "nbd"  // rbd-nbd, a process for each image; knows every image feature
+	// NBD is rbd-nbd: a process for each image, which knows every image feature. It
+	// goes on when fuxi ends, if the service manager lets it (KillMode=process). A
+	// key that the cloud sent stays in its environment.
+	NBD = "nbd"
 )
 
 // cleanupLimit is what undoing may take, whatever the caller's deadline: it runs
@@ -39,7 +42,7 @@ type Options struct {
 	// answer one request before it fails it; 0 waits for ever. For ever means that
 	// a process which reads or writes while the cluster is away sleeps without end
 	// (state D) and goes on as if nothing had been when it is back. With a limit it
-	// gets an I/O error instead: the filesystem turns read-only or stops, and data
+	// gets an error instead (ETIMEDOUT, some seconds after the limit): the filesystem turns read-only or stops, and data
 	// that a program had written without asking for an error (fsync, close) is lost.
 	OSDRequestTimeout int
 	// Shared maps images without exclusive mapping, so that the cloud can extend and

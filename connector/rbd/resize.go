@@ -15,6 +15,9 @@ const growLimit = 30 * time.Second
 // resize does the work of Resize under the image's lock. The kernel watches the
 // image and notices by itself, soon; asked, it answers at once.
 func (c *Connector) resize(ctx context.Context, v volume) (connector.Source, error) {
+	if c.nbd(v) {
+		return c.resizeNBD(ctx, v)
+	}
 	mine, _, err := c.mapped(v)
 	if err != nil {
 		return connector.Source{}, err

@@ -41,6 +41,9 @@ func (c *Connector) mapped(v volume) (mine, others []host.RBDDevice, err error) 
 
 // find proves the mapping that is there.
 func (c *Connector) find(v volume) (connector.Source, error) {
+	if c.nbd(v) {
+		return c.findNBD(v)
+	}
 	mine, others, err := c.mapped(v)
 	if err != nil {
 		return connector.Source{}, err

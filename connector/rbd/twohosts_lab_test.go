@@ -39,7 +39,7 @@ func stage(t *testing.T, what string) {
 // TestFirstHostOnARealCluster has the volume until it is told to let go, or dies.
 func TestFirstHostOnARealCluster(t *testing.T) {
 	conn := labConnection(t)
-	c := labConnector(t, conn, rbd.Options{})
+	c := labConnector(t, conn, rbd.Options{Shared: os.Getenv("FUXI_RBD_SHARED") != ""})
 	t.Log(labConnect(t, c, conn))
 	stage(t, "first has it")
 }
@@ -88,5 +88,25 @@ func TestFencedHostOnARealCluster(t *testing.T) {
 	}
 	timed(t, "fence", func(ctx context.Context) error { return c.Fence(ctx, conn, holders[0]) })
 	timed(t, "connect after fencing", func(ctx context.Context) error { _, err := c.Connect(ctx, conn); return err })
+	stage(t, "let the first write")
+}
+
+// TestSharedHostsOnARealCluster: without exclusive mapping (the first host has
+// FUXI_RBD_SHARED) the second is not refused by the storage, sees who has it, and
+// goes again; the first works on.
+func TestSharedHostsOnARealCluster(t *testing.T) {
+	conn := labConnection(t)
+	c := labConnector(t, conn, rbd.Options{Shared: true})
+	stage(t, "let the first take it")
+	if src := labConnect(t, c, conn); src.Proof["exclusive"] != "false" {
+		t.Errorf("got %v", src.Proof)
+	}
+	holders, err := c.Holders(hosttest.Context(t), conn)
+	if err != nil || len(holders) != 2 || holders[0].Self == holders[1].Self {
+		t.Errorf("%+v, %v", holders, err)
+	}
+	if err := c.Disconnect(hosttest.Context(t), conn); err != nil {
+		t.Fatal(err)
+	}
 	stage(t, "let the first write")
 }

@@ -108,29 +108,33 @@ func TestWaysOnARealCluster(t *testing.T) {
 			t.Errorf("the image of the same name outside: %v", err)
 		}
 	})
-	t.Run("access", func(t *testing.T) {
-		c := labConnector(t, conn, rbd.Options{})
-		reading := conn
-		reading.Access = connector.ReadOnly
-		src := labConnect(t, c, reading)
-		fd, err := unix.Open(src.Device, unix.O_RDWR|unix.O_CLOEXEC, 0)
-		if err == nil {
-			_, err = unix.Pwrite(fd, make([]byte, 4096), 0)
-			err = errors.Join(err, unix.Fsync(fd))
-			unix.Close(fd)
-		}
-		if err == nil {
-			t.Errorf("%s of a read-only connection was written to", src.Device)
-		}
-		release := holdDevice(t, src.Device)
-		_, err = c.Connect(hosttest.Context(t), conn)
-		says(t, err, connector.ErrBusy, "", src.Device)
-		release()
-		src = labConnect(t, c, conn)
-		if ro, err := host.New().DeviceReadOnly(src.Device); err != nil || ro {
-			t.Errorf("asked for writing: read-only %v, %v", ro, err)
-		}
-	})
+}
+
+// One that is mapped for reading refuses writes, and is mapped anew for writing
+// when nobody uses it.
+func TestAccessOnARealCluster(t *testing.T) {
+	conn := labImage(t, "access")
+	c := labConnector(t, conn, rbd.Options{})
+	reading := conn
+	reading.Access = connector.ReadOnly
+	src := labConnect(t, c, reading)
+	fd, err := unix.Open(src.Device, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Pwrite(fd, make([]byte, 4096), 0)
+		err = errors.Join(err, unix.Fsync(fd))
+		unix.Close(fd)
+	}
+	if err == nil {
+		t.Errorf("%s of a read-only connection was written to", src.Device)
+	}
+	release := holdDevice(t, src.Device)
+	_, err = c.Connect(hosttest.Context(t), conn)
+	says(t, err, connector.ErrBusy, "", src.Device)
+	release()
+	src = labConnect(t, c, conn)
+	if ro, err := host.New().DeviceReadOnly(src.Device); err != nil || ro {
+		t.Errorf("asked for writing: read-only %v, %v", ro, err)
+	}
 }
 
 // dying ends the process at a crossing's end.

@@ -15,7 +15,7 @@ import (
 const (
 	VirtIO = "virtio" // vda, serial cut to 20 characters in sysfs
 	SCSI   = "scsi"   // sda on a virtio-scsi adapter, serial in page 0x80
-	UBD    = "ubd"    // ubda of user-mode Linux, serial cut to 20 characters
+	UBD    = "ubd"    // ubda of user-mode Linux, whole serial in sysfs
 	NVMe   = "nvme"   // nvme0n1, serial of the controller
 )
 
@@ -182,6 +182,8 @@ func (d *GuestDisk) identify() {
 		sys.action(d.base()+"/rescan", func(string) unix.Errno { return d.act(d.look) })
 	case NVMe:
 		sys.file(d.base()+"/serial", fmt.Sprintf("%-20s", cut))
+	case UBD:
+		sys.file(d.block()+"/serial", serial)
 	default:
 		sys.file(d.block()+"/serial", cut)
 	}
