@@ -39,6 +39,7 @@ func command() *cobra.Command {
 func serveCommand() *cobra.Command {
 	var (
 		dir, listen string
+		servers     []string
 		opts        simulator.Options
 	)
 	cmd := &cobra.Command{
@@ -59,9 +60,16 @@ Without a token, on the same port:
   POST /admin/volumes/ID             {"status": ..., "name": ..., "metadata": ..., "created_at": ...}
   POST /admin/shares/ID              the same, with exports, is_soft_deleted and message; service is manila`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, dir, listen, opts) },
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if opts.Servers, err = machines(servers); err != nil {
+				return err
+			}
+			return serve(cmd, dir, listen, opts)
+		},
 	}
 	flags := cmd.Flags()
+	flags.StringArrayVar(&servers, "server", nil, "a virtual machine, to which volumes can be attached: ID[,name=NAME][,max-disks=N][,console=SOCKET[,path=FROM:TO]]; "+
+		"the console is that of a user-mode Linux kernel, which finds the cloud's directory FROM at TO (repeatable)")
 	flags.StringVar(&dir, "dir", "", "directory that holds the whole cloud (required)")
 	flags.StringVar(&listen, "listen", "127.0.0.1:5000", "address to listen on; port 0 chooses a free one")
 	flags.IntVar(&opts.Seed, "seed-volumes", 0, "number of volumes that are there from the start")

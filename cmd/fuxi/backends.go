@@ -69,7 +69,8 @@ func (b *builder) backend(provider string) (volume.Backend, error) {
 		},
 	}
 	if provider == "manila" {
-		return backend, b.manila(&backend, session)
+		err := b.manila(&backend, session)
+		return backend, err
 	}
 	b.cinder(&backend, session)
 	if b.cfg.Cinder.Connector == "nova" {

@@ -10,7 +10,7 @@ import (
 )
 
 // cutSerial is how many characters virtio-blk keeps of a serial
-// (VIRTIO_BLK_ID_BYTES); NVMe and ATA have as many, user-mode Linux does the same.
+// (VIRTIO_BLK_ID_BYTES); NVMe and ATA have as many.
 const cutSerial = 20
 
 // wanted is a connection that was checked.

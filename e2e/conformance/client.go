@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,6 +26,7 @@ const baseVersion = "3.44"
 type person struct {
 	token    string
 	endpoint string // of Cinder, for the person's project
+	shares   string // of Manila; "" where there is none
 }
 
 // reply is an answer, read to its end.
@@ -84,11 +86,12 @@ type company struct {
 func logIn(c *Cloud) (company, error) {
 	known := company{people: map[string]person{nobody: {}}, vars: map[string]string{
 		"domain": c.Member.Domain, "zone": c.Zone, "region": c.Region,
-		"type": c.Type, "multi": c.Multi, "target": c.Target,
+		"type": c.Type, "multi": c.Multi, "target": c.Target, "sharetype": c.ShareType,
 		"nowhere":         "00000000-0000-4000-8000-000000000000",
 		"credential":      c.Credential.ID,
 		"credential.name": c.Credential.Name, "credential.secret": c.Credential.Secret,
 		"letters255": strings.Repeat("n", 255), "letters256": strings.Repeat("n", 256),
+		"letters1023": strings.Repeat("v", 1023), "letters1024": strings.Repeat("v", 1024),
 	}}
 	for who, login := range map[string]Login{member: c.Member, other: c.Other, admin: c.Admin} {
 		if err := known.welcome(c, who, login); err != nil {
@@ -106,12 +109,13 @@ func (k company) welcome(c *Cloud, who string, login Login) error {
 	if r.status != http.StatusCreated {
 		return fmt.Errorf("%d %s", r.status, r.raw)
 	}
-	endpoint := endpointIn(r.body, c.Region)
+	endpoint := endpointIn(r.body, c.Region, "block-storage", "volumev3")
 	project, user := text(r.body, "token.project.id"), text(r.body, "token.user.id")
 	if endpoint == "" || project == "" {
 		return fmt.Errorf("no project or no public block-storage endpoint in region %q: %s", c.Region, r.raw)
 	}
-	k.people[who] = person{token: r.header.Get("X-Subject-Token"), endpoint: endpoint}
+	k.people[who] = person{token: r.header.Get("X-Subject-Token"), endpoint: endpoint,
+		shares: endpointIn(r.body, c.Region, "shared-file-system", "sharev2")}
 	k.vars[who+".token"] = r.header.Get("X-Subject-Token")
 	k.vars[who+".user"], k.vars[who+".userid"] = login.User, user
 	k.vars[who+".password"] = login.Password
@@ -129,11 +133,11 @@ func passwordLogin(l Login) string {
 	return string(body)
 }
 
-// endpointIn finds block storage in a token's catalog.
-func endpointIn(body any, region string) string {
+// endpointIn finds a service, listed under any of its types, in a token's catalog.
+func endpointIn(body any, region string, types ...string) string {
 	for i := range size(body, "token.catalog") {
 		service := fmt.Sprintf("token.catalog.%d.", i)
-		if kind := text(body, service+"type"); kind != "block-storage" && kind != "volumev3" {
+		if !slices.Contains(types, text(body, service+"type")) {
 			continue
 		}
 		for j := range size(body, service+"endpoints") {

@@ -53,7 +53,7 @@ func TestCloud(t *testing.T) {
 		AuthURL: url, Region: setting("REGION", "RegionOne"), Zone: setting("ZONE", "nova"),
 		Admin: Login{User: setting("ADMIN_USER", "admin"), Password: setting("ADMIN_PASSWORD", ""),
 			Project: setting("ADMIN_PROJECT", "admin"), Domain: setting("DOMAIN", "Default")},
-		Type: kind, Target: setting("TARGET_TYPE", kind), Patience: time.Minute, Real: true,
+		Type: kind, Target: setting("TARGET_TYPE", kind), Patience: 5 * time.Minute, Real: true,
 		Record: flag.Lookup("record").Value.String() == "true",
 	}))
 }
@@ -79,6 +79,7 @@ func build(t *testing.T, c Cloud) Cloud {
 	c.Member, id = s.account("fuxi-conformance-" + suffix)
 	c.Other, _ = s.account("fuxi-conformance-other-" + suffix)
 	s.cinder("PUT", "/os-quota-sets/"+id, `{"quota_set":{"volumes":200,"gigabytes":2000,"snapshots":50}}`, 200)
+	c.ShareType = s.sharing("fuxi-conformance-"+suffix, id)
 	s.credential()
 	c.Multi = s.multi("fuxi-conformance-" + suffix)
 	return c
@@ -119,6 +120,34 @@ func (s *site) credential() {
 		`{"application_credential":{"name":"fuxi"}}`, 201)
 	s.cloud.Credential = Credential{Name: "fuxi",
 		ID: text(r.body, "application_credential.id"), Secret: text(r.body, "application_credential.secret")}
+}
+
+// sharing makes room for the member's shares and a type whose shares have
+// snapshots, of which shares can be made; nothing where there is no Manila.
+func (s *site) sharing(name, project string) string {
+	if s.admin.shares == "" {
+		return ""
+	}
+	s.manila("PUT", "/quota-sets/"+project, `{"quota_set":{"shares":200,"gigabytes":2000,"snapshots":50,"snapshot_gigabytes":2000}}`, 200)
+	body := fmt.Sprintf(`{"share_type":{"name":%q,"extra_specs":{"driver_handles_share_servers":"False","snapshot_support":"True",`+
+		`"create_share_from_snapshot_support":"True"}}}`, name)
+	id := text(s.manila("POST", "/types", body, 200).body, "share_type.id")
+	s.t.Cleanup(func() { s.manila("DELETE", "/types/"+id, "", http.StatusAccepted) })
+	return name
+}
+
+func (s *site) manila(method, path, body string, status int) reply {
+	s.t.Helper()
+	q := request{method: method, url: s.admin.shares + path, body: body, header: map[string]string{
+		"X-Auth-Token": s.admin.token, manilaHeader: shareVersion}}
+	r, err := q.send()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if r.status != status {
+		s.t.Errorf("%s %s: %d %s; want %d", method, q.url, r.status, r.raw, status)
+	}
+	return r
 }
 
 // multi makes a type like the quick one whose volumes allow several attachments.

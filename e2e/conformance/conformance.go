@@ -1,11 +1,12 @@
 // Package conformance is a table of requests and the answers that a cloud gives
-// to them. It runs against a real Keystone and Cinder, whose answers are kept in
-// testdata, and against the simulator, which must give the same: whoever tests
-// against the simulator has then tested against what the real one does.
+// to them. It runs against a real Keystone, Cinder and Manila, whose answers are
+// kept in testdata, and against the simulator, which must give the same: whoever
+// tests against the simulator has then tested against what the real one does.
 package conformance
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 )
@@ -33,6 +34,9 @@ type Cloud struct {
 	// Type is a volume type, Multi one that allows several attachments and
 	// Target one whose volumes are iSCSI targets, or any where there is none.
 	Type, Multi, Target string
+	// ShareType is a share type whose shares have snapshots, of which shares can
+	// be made. Where the catalog has no Manila, its stories are skipped.
+	ShareType string
 	// Patience is how long a state may take to come.
 	Patience time.Duration
 	// Real clouds may say more than was recorded where a case is partial.
@@ -56,9 +60,10 @@ type Case struct {
 	As   string // member unless other, admin or nobody
 	// Do is method and path. A path is below the caller's endpoint of Cinder,
 	// after "keystone:" below Keystone's address, after "cinder:" below the
-	// address of Cinder without version and project.
+	// address of Cinder without version and project, after "manila:" below the
+	// endpoint of Manila.
 	Do      string
-	Version string            // microversion; 3.44 when empty, none for "none"
+	Version string            // microversion; 3.44 or Manila's 2.45 when empty, none for "none"
 	Send    map[string]string // further headers
 	Body    string            // JSON; none is sent when empty
 	Status  int
@@ -93,6 +98,9 @@ func Run(t *testing.T, cloud Cloud) {
 		names[story.Name] = true
 		t.Run(story.Name, func(t *testing.T) {
 			t.Parallel()
+			if story.ofShares() && known.people[member].shares == "" {
+				t.Skip("this cloud has no Manila")
+			}
 			vars := maps.Clone(known.vars)
 			vars["name"] = "conformance-" + story.Name
 			(&player{cloud: &cloud, people: known.people, vars: vars}).play(t, story)
@@ -110,5 +118,5 @@ func Stories() []Story {
 		attach(), released(), attachRefusals(), attachModes(), attachLists(), multiattach(), instances(), targets(),
 		resets(),
 	}
-	return append(all, states()...)
+	return slices.Concat(all, states(), shareStories())
 }

@@ -14,6 +14,7 @@ type player struct {
 	people map[string]person
 	vars   map[string]string
 	made   []string // ids of volumes
+	shares []string // ids of shares
 }
 
 func (p *player) play(t *testing.T, story Story) {
@@ -24,6 +25,13 @@ func (p *player) play(t *testing.T, story Story) {
 	t.Cleanup(func() {
 		for _, id := range p.made {
 			if err := p.remove(id); err != nil {
+				t.Errorf("clean up: %v", err)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		for _, id := range p.shares {
+			if err := p.removeShare(id); err != nil {
 				t.Errorf("clean up: %v", err)
 			}
 		}
@@ -128,8 +136,9 @@ func (p *player) faults(c Case, r reply) []string {
 	return all
 }
 
-// remember notes the volumes made, for the end of the story.
+// remember notes the volumes and shares made, for the end of the story.
 func (p *player) remember(q request, r reply) {
+	p.rememberShare(q, r)
 	if q.method != http.MethodPost || r.status != http.StatusAccepted || !strings.HasSuffix(q.url, "/volumes") {
 		return
 	}
@@ -175,6 +184,8 @@ func (p *player) request(c Case) (request, error) {
 	}
 	if rest, is := strings.CutPrefix(path, "keystone:"); is {
 		q.url = p.cloud.AuthURL + rest
+	} else if rest, is := strings.CutPrefix(path, "manila:"); is {
+		p.toManila(&q, caller, c, rest)
 	} else {
 		q.url = p.cinderURL(caller, path)
 		if c.Version == "" {

@@ -60,7 +60,7 @@ func (b *book) save() error {
 // described are the headers that are kept.
 func described() []string {
 	return []string{"Content-Type", "Etag", "Location", "Openstack-Api-Version", "Retry-After", "Vary",
-		"Www-Authenticate", "X-Compute-Request-Id", "X-Openstack-Request-Id", "X-Subject-Token"}
+		"Www-Authenticate", "X-Compute-Request-Id", "X-Openstack-Manila-Api-Version", "X-Openstack-Request-Id", "X-Subject-Token"}
 }
 
 func describe(r reply, c Case, vars map[string]string) *Answer {
@@ -113,7 +113,10 @@ func headerForm(name, value string) string {
 // masked replaces what differs between clouds and runs: names of types, ids,
 // times, addresses and what a project has used up.
 func masked(s string, vars map[string]string) string {
-	for _, name := range []string{"letters256", "letters255", "multi", "type"} {
+	for _, name := range []string{"letters256", "letters255", "multi", "sharetype", "type"} {
+		if vars[name] == "" {
+			continue
+		}
 		s = regexp.MustCompile(`\b`+regexp.QuoteMeta(vars[name])+`\b`).ReplaceAllString(s, "<"+name+">")
 	}
 	s = regexp.MustCompile(`\d+G has been consumed`).ReplaceAllString(s, "some has been consumed")

@@ -85,6 +85,6 @@ func simulated(t *testing.T, path string) Cloud {
 		AuthURL: file.Clouds["sim"].Auth.URL, Region: file.Clouds["sim"].Region, Zone: "nova",
 		Member: login("sim"), Other: login("sim-other"), Admin: login("sim-admin"),
 		Credential: Credential{ID: credential.Credential, Name: "fuxi", Secret: credential.Secret},
-		Type:       "standard", Multi: "multi", Target: "standard", Patience: 20 * time.Second,
+		Type:       "standard", Multi: "multi", Target: "standard", ShareType: "with-snapshots", Patience: 20 * time.Second,
 	}
 }

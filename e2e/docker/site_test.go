@@ -42,6 +42,7 @@ type options struct {
 	docker   dockerd.Options
 	cloud    simulator.Options
 	settings []string // lines of [cinder] in fuxi.toml
+	plugin   []string // further lines of [plugin]
 	noFuxi   bool     // fuxi is configured, but not started
 }
 
@@ -56,7 +57,7 @@ func newSite(t *testing.T, opts options) *site {
 		t.Fatal(err)
 	}
 	s.fuxi = rig.NewDaemonIn(t, s.cloud, "host-a", dir, rig.Settings{
-		"plugin": {fmt.Sprintf("socket = %q", socket), `refresh = "1s"`},
+		"plugin": append([]string{fmt.Sprintf("socket = %q", socket), `refresh = "1s"`}, opts.plugin...),
 		"cinder": opts.settings,
 	})
 	s.fuxi.Socket = s.env.Path(socket)

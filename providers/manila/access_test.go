@@ -156,6 +156,10 @@ func TestShareIsBusy(t *testing.T) {
 	if err := c.Release(t.Context(), id); !errors.Is(err, volume.ErrConflict) {
 		t.Errorf("%v", err)
 	}
+	c.fault(1, "POST", "/action$", "status", `{"status":403,"message":"Cannot deny access since it has been locked."}`)
+	if err := c.Release(t.Context(), id); !errors.Is(err, volume.ErrConflict) || strings.Contains(err.Error(), "role") {
+		t.Errorf("a locked rule: %v", err)
+	}
 	c.admin("POST", "shares/"+v.ID, `{"status":"error"}`)
 	if err := c.Release(t.Context(), id); err != nil {
 		t.Errorf("of a share in error: %v", err)

@@ -17,7 +17,7 @@ var (
 )
 
 // Reserve names the access that Expose will grant and claims nothing: a share is
-// for many hosts. It is "SHARE/ip/ADDRESS", and for CephFS "SHARE/cephx/CLIENT".
+// for many hosts, and one grant serves readers and writers of this host. It is "SHARE/ip/ADDRESS", and for CephFS "SHARE/cephx/CLIENT".
 // The cloud is asked only about a share that was not read since the start.
 func (p *Provider) Reserve(ctx context.Context, shareID string, _ bool) (string, error) {
 	if err := checkID("share", shareID); err != nil {

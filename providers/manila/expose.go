@@ -96,19 +96,27 @@ func listOf(texts []string) []any {
 	return list
 }
 
-// enter makes this host's rule or joins the one that is there.
+// enter makes this host's rule or joins the one that is there. Of a request whose
+// outcome is in doubt it shows in the list whether it was done; if not, it is
+// made again: see insist.
 func (p *Provider) enter(ctx context.Context, g grant, level string) (*accessRule, error) {
-	for try := 0; ; try++ {
-		rule, err := p.allow(ctx, g, level)
-		if err == nil || !alreadyThere(err) || try == 3 {
-			return rule, err
+	wait := p.wait(ctx)
+	defer wait.stop()
+	for try := 1; ; try++ {
+		rule, refused := p.allow(ctx, g, level)
+		if refused == nil {
+			return rule, nil
 		}
-		refused := err
-		if rule, err = p.find(ctx, g); err != nil {
-			return nil, err
+		doubtful := volume.IsAmbiguous(refused) && !p.session.Health().Open && wait.next() == nil
+		if !alreadyThere(refused) && !doubtful || try == tries {
+			return nil, refused
+		}
+		rule, err := p.find(ctx, g)
+		if err != nil {
+			return nil, errors.Join(refused, err)
 		}
 		switch {
-		case rule == nil: // gone between the two calls
+		case rule == nil: // not done, or gone between the two calls
 		case rule.leaving():
 			if err := p.untilGone(ctx, g, string(rule.ID)); err != nil {
 				return nil, err

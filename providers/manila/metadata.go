@@ -74,9 +74,11 @@ func (p *Provider) readMetadata(ctx context.Context, id string) (map[string]stri
 func (p *Provider) mergeMetadata(ctx context.Context, id string, set map[string]string) (map[string]string, error) {
 	doing := "set the metadata of share " + id
 	var answer metadataJSON
-	err := p.call(ctx, openstack.Call{
-		Method: http.MethodPost, Path: "shares/" + id + "/metadata", Doing: doing, Body: map[string]any{"metadata": set},
-	}, &answer)
+	err := p.insist(ctx, func() error {
+		return p.call(ctx, openstack.Call{
+			Method: http.MethodPost, Path: "shares/" + id + "/metadata", Doing: doing, Body: map[string]any{"metadata": set},
+		}, &answer)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -93,10 +95,12 @@ func (p *Provider) mergeMetadata(ctx context.Context, id string, set map[string]
 // deleteMetadatum: a key that is not there is refused in the same words as a
 // share that is not.
 func (p *Provider) deleteMetadatum(ctx context.Context, id, key string) error {
-	err := p.call(ctx, openstack.Call{
-		Method: http.MethodDelete, Path: "shares/" + id + "/metadata/" + url.PathEscape(key),
-		Doing: "remove " + key + " from the metadata of share " + id,
-	}, nil)
+	err := p.insist(ctx, func() error {
+		return p.call(ctx, openstack.Call{
+			Method: http.MethodDelete, Path: "shares/" + id + "/metadata/" + url.PathEscape(key),
+			Doing: "remove " + key + " from the metadata of share " + id,
+		}, nil)
+	})
 	if !errors.Is(err, volume.ErrNotFound) {
 		return err
 	}

@@ -3,7 +3,6 @@ package manila
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/openstack/fuxi/volume"
 )
@@ -79,37 +78,3 @@ func (p *Provider) untilGone(ctx context.Context, g grant, id string) error {
 		}
 	}
 }
-
-// waiting paces the polls of one rule.
-type waiting struct {
-	ctx   context.Context
-	stop  context.CancelFunc
-	began time.Time
-	pause time.Duration
-}
-
-// Backends take from a tenth of a second to several seconds for a rule.
-const (
-	firstPoll = 100 * time.Millisecond
-	slowPoll  = 2 * time.Second
-)
-
-func (p *Provider) wait(ctx context.Context) *waiting {
-	ctx, stop := context.WithTimeout(ctx, p.cfg.RuleWait)
-	return &waiting{ctx: ctx, stop: stop, began: time.Now(), pause: firstPoll}
-}
-
-// next pauses until the next poll; the error is the end of the time for it.
-func (w *waiting) next() error {
-	timer := time.NewTimer(w.pause)
-	defer timer.Stop()
-	w.pause = min(w.pause*3/2, slowPoll)
-	select {
-	case <-w.ctx.Done():
-		return w.ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
-func (w *waiting) took() time.Duration { return time.Since(w.began).Round(time.Second) }

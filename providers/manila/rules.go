@@ -174,7 +174,7 @@ func (p *Provider) allow(ctx context.Context, g grant, level string) (*accessRul
 		}},
 	}, &answer)
 	if err != nil {
-		return nil, stateForbids(err)
+		return nil, p.stateForbids(doing, err)
 	}
 	if answer.Rule.ID == "" {
 		e := p.nonsense(doing, "has no id")
@@ -191,26 +191,30 @@ func alreadyThere(err error) bool {
 	return r != nil && (r.Status == http.StatusConflict || r.Status == http.StatusBadRequest && strings.Contains(r.Message, "exists"))
 }
 
-// deny asks for a rule's removal; one that is gone is success.
+// deny asks for a rule's removal; one that is gone, or leaving, is success.
 func (p *Provider) deny(ctx context.Context, g grant, id string) error {
-	err := p.callIn(ctx, errorVersion, openstack.Call{
-		Method: http.MethodPost, Path: "shares/" + g.share + "/action",
-		Body:  map[string]any{"deny_access": map[string]string{"access_id": id}},
-		Doing: "no longer let " + g.who() + " in to share " + g.share,
-	}, nil)
+	doing := "no longer let " + g.who() + " in to share " + g.share
+	err := p.insist(ctx, func() error {
+		return p.callIn(ctx, errorVersion, openstack.Call{
+			Method: http.MethodPost, Path: "shares/" + g.share + "/action", Doing: doing,
+			Body: map[string]any{"deny_access": map[string]string{"access_id": id}},
+		}, nil)
+	})
 	if errors.Is(err, volume.ErrNotFound) {
 		return nil
 	}
-	return stateForbids(err)
+	return p.stateForbids(doing, err)
 }
 
 // stateForbids: a share that is being extended, migrated, deleted does not have
-// its rules changed, which passes.
-func stateForbids(err error) error {
-	if r := openstack.RefusalOf(err); r != nil && strings.Contains(r.Message, "invalid state") {
-		return openstack.As(volume.ErrConflict, err)
+// its rules changed, nor does one whose rules are locked. Both pass, and neither
+// is the lack of a role, for which Manila's 403 would be taken.
+func (p *Provider) stateForbids(doing string, err error) error {
+	r := openstack.RefusalOf(err)
+	if r == nil || !strings.Contains(r.Message, "invalid state") && (r.Status != http.StatusForbidden || policyForbids(r)) {
+		return err
 	}
-	return err
+	return volume.Errorf(volume.ErrConflict, "asking manila of cloud %q to %s: %w", p.session.Name(), doing, r)
 }
 
 // markHost notes this host in a rule.
@@ -218,11 +222,13 @@ func (p *Provider) markHost(ctx context.Context, id string) error {
 	if err := checkID("access rule", id); err != nil {
 		return err
 	}
-	return p.call(ctx, openstack.Call{
-		Method: http.MethodPut, Path: "share-access-rules/" + id + "/metadata",
-		Body:  map[string]any{"metadata": map[string]string{hostMark + p.cfg.HostName: isSet}},
-		Doing: "note this host in access rule " + id,
-	}, nil)
+	return p.insist(ctx, func() error {
+		return p.call(ctx, openstack.Call{
+			Method: http.MethodPut, Path: "share-access-rules/" + id + "/metadata",
+			Body:  map[string]any{"metadata": map[string]string{hostMark + p.cfg.HostName: isSet}},
+			Doing: "note this host in access rule " + id,
+		}, nil)
+	})
 }
 
 // unmarkHost takes this host out of a rule; it may be out, or the rule gone.
@@ -230,10 +236,12 @@ func (p *Provider) unmarkHost(ctx context.Context, id string) error {
 	if err := checkID("access rule", id); err != nil {
 		return err
 	}
-	err := p.call(ctx, openstack.Call{
-		Method: http.MethodDelete, Path: "share-access-rules/" + id + "/metadata/" + url.PathEscape(hostMark+p.cfg.HostName),
-		Doing: "take this host out of access rule " + id,
-	}, nil)
+	err := p.insist(ctx, func() error {
+		return p.call(ctx, openstack.Call{
+			Method: http.MethodDelete, Path: "share-access-rules/" + id + "/metadata/" + url.PathEscape(hostMark+p.cfg.HostName),
+			Doing: "take this host out of access rule " + id,
+		}, nil)
+	})
 	if errors.Is(err, volume.ErrNotFound) {
 		return nil
 	}

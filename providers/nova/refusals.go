@@ -42,7 +42,7 @@ func reserveError(err error, server string) error {
 	case r == nil:
 		return err
 	case r.Status == http.StatusForbidden && strings.Contains(r.Message, "disk devices"):
-		return volume.Errorf(volume.ErrInvalid, "node full: %w; stop containers that use volumes here, or run this one on another host", err)
+		return volume.Errorf(volume.ErrInvalid, "node full: Nova gives server %s no further disk: %w; stop containers that use volumes here, or run this one on another host", server, r)
 	case strings.Contains(r.Message, "is locked"):
 		return volume.Errorf(volume.ErrInvalid, "%w; unlock it with: openstack server unlock %s", err, server)
 	case r.Status == http.StatusConflict:

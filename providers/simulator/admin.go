@@ -36,6 +36,10 @@ func (c *Cloud) adminRoutes(mux *http.ServeMux) {
 		adminAnswer(w, http.StatusNoContent, nil, c.keystone.ExpireAll())
 	})
 	mux.HandleFunc("POST /admin/volumes/{id}", c.forceVolume)
+	if c.nova != nil {
+		mux.HandleFunc("POST /admin/servers/{id}", c.forceServer)
+	}
+	mux.HandleFunc("POST /admin/shares/{id}", c.forceShare)
 }
 
 func (c *Cloud) addFaults(w http.ResponseWriter, r *http.Request) {

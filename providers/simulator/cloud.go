@@ -1,7 +1,8 @@
 // Package simulator is an OpenStack cloud in one process and one directory:
-// Identity and Block Storage over HTTP, with real data files behind the
-// volumes. Tests start it in their own process, people start it with fuxi-sim;
-// both get the same cloud. It knows nothing of fuxi: only its HTTP is shared.
+// Identity, Block Storage and Shared File Systems over HTTP, with real data
+// files behind the volumes and directories behind the shares. Tests start it in
+// their own process, people start it with fuxi-sim; both get the same cloud. It
+// knows nothing of fuxi: only its HTTP is shared.
 //
 // It can be told to misbehave (see /admin/faults) and counts what it was asked
 // (see /admin/counters), so a test can see that a client does the right thing
@@ -21,6 +22,9 @@ import (
 	"github.com/openstack/fuxi/providers/simulator/internal/cinder"
 	"github.com/openstack/fuxi/providers/simulator/internal/faults"
 	"github.com/openstack/fuxi/providers/simulator/internal/keystone"
+	"github.com/openstack/fuxi/providers/simulator/internal/manila"
+	"github.com/openstack/fuxi/providers/simulator/internal/nova"
+	"github.com/openstack/fuxi/providers/simulator/internal/share"
 	"github.com/openstack/fuxi/providers/simulator/internal/store"
 )
 
@@ -43,9 +47,11 @@ type Options struct {
 	TokenTTL time.Duration
 	// Settle is how long a volume stays creating, extending or deleting.
 	Settle time.Duration
-	// QuotaVolumes and QuotaGigabytes limit each project; zero or less is no
-	// limit.
+	// QuotaVolumes and QuotaGigabytes limit each project, its volumes and as much
+	// again its shares; zero or less is no limit.
 	QuotaVolumes, QuotaGigabytes int
+	// Servers are the virtual machines; without any there is no Compute service.
+	Servers []Server
 	// Ready, if given, is called by Serve with the cloud's URL once clouds.yaml
 	// is written and requests are answered.
 	Ready func(url string)
@@ -58,6 +64,8 @@ type Cloud struct {
 	store    *store.Store
 	keystone *keystone.Service
 	block    *block.Service
+	shares   *share.Service
+	nova     *nova.Service // nil: the cloud has no servers
 	counters faults.Counters
 	rules    *faults.Rules
 	handler  http.Handler
@@ -103,11 +111,21 @@ func (c *Cloud) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.seed(); err != nil {
+	c.shares, err = share.Open(c.store, share.Options{
+		Dir: c.dir, Settle: c.opts.Settle,
+		Quota: share.Quota{
+			Shares: limit(c.opts.QuotaVolumes), Gigabytes: limit(c.opts.QuotaGigabytes), Snapshots: limit(0), SnapshotGigabytes: limit(0),
+		},
+	})
+	if err != nil {
 		c.block.Close()
 		return err
 	}
-	c.handler = c.routes(cinder.New(c.keystone, c.block))
+	if err := errors.Join(c.seed(), c.startServers()); err != nil {
+		c.closeServices()
+		return err
+	}
+	c.handler = c.routes(cinder.New(c.keystone, c.block), manila.New(c.keystone, c.shares))
 	return nil
 }
 
@@ -121,12 +139,20 @@ func limit(n int) int {
 // Handler returns what Serve serves, for a server of the caller's own.
 func (c *Cloud) Handler() http.Handler { return c.handler }
 
+func (c *Cloud) closeServices() {
+	if c.nova != nil {
+		c.nova.Close() // it works on the volumes
+	}
+	c.block.Close()
+	c.shares.Close()
+}
+
 // Close ends the cloud: requests held by a fault are let go, transitions stop
 // where they are and continue at the next Open. Further calls do nothing.
 func (c *Cloud) Close() (err error) {
 	c.closing.Do(func() {
 		close(c.stopping)
-		c.block.Close()
+		c.closeServices()
 		err = c.store.Close()
 	})
 	return err

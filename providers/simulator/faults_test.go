@@ -187,7 +187,7 @@ func TestAdminRefusals(t *testing.T) {
 	for body, says := range map[string]string{
 		`{}`:                                    "JSON list",
 		`[{"colour":"red"}]`:                    "colour",
-		`[{"service":"nova"}]`:                  `service: "nova"; allowed: cinder, keystone`,
+		`[{"service":"glance"}]`:                `service: "glance"; allowed: cinder, keystone, manila`,
 		`[{"service":"cinder"}]`:                `do: ""; allowed: delay`,
 		`[{"service":"cinder","do":"explode"}]`: `do: "explode"`,
 		`[{"service":"cinder","do":"drop","method":"FETCH"}]`:                  `method: "FETCH"`,

@@ -13,6 +13,8 @@ import (
 	"github.com/openstack/fuxi/providers/simulator/internal/cinder"
 	"github.com/openstack/fuxi/providers/simulator/internal/faults"
 	"github.com/openstack/fuxi/providers/simulator/internal/keystone"
+	"github.com/openstack/fuxi/providers/simulator/internal/manila"
+	"github.com/openstack/fuxi/providers/simulator/internal/nova"
 )
 
 const cinderRoot = "/v3/{project}/"
@@ -22,14 +24,21 @@ const cinderRoot = "/v3/{project}/"
 type front struct {
 	cloud    *Cloud
 	cinder   *cinder.API
+	manila   *manila.API
+	nova     *nova.API // nil: the cloud has no servers
 	services *http.ServeMux
 	admin    *http.ServeMux
 }
 
-func (c *Cloud) routes(api *cinder.API) http.Handler {
-	f := &front{cloud: c, cinder: api, services: http.NewServeMux(), admin: http.NewServeMux()}
+func (c *Cloud) routes(api *cinder.API, shares *manila.API) http.Handler {
+	f := &front{cloud: c, cinder: api, manila: shares, services: http.NewServeMux(), admin: http.NewServeMux()}
 	c.keystone.Routes(f.services)
 	api.Routes(f.services)
+	shares.Routes(f.services)
+	if c.nova != nil {
+		f.nova = nova.NewAPI(c.keystone, c.nova)
+		f.nova.Routes(f.services)
+	}
 	f.services.HandleFunc("GET /{$}", versions)
 	f.services.HandleFunc("GET /v3", f.version)
 	f.services.HandleFunc("GET /v3/{$}", f.version)
@@ -66,6 +75,12 @@ func (f *front) classify(r *http.Request) (kind, service, path string) {
 		_, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 		return kind, "cinder", "/" + rest
 	}
+	if rest, is := strings.CutPrefix(r.URL.Path, nova.Root); is {
+		return strings.TrimSuffix(kind, "{$}"), "nova", "/" + rest
+	}
+	if rest, is := strings.CutPrefix(r.URL.Path, manila.Root); is {
+		return strings.TrimSuffix(kind, "{$}"), "manila", "/" + rest
+	}
 	return strings.TrimSuffix(kind, "{$}"), "keystone", path
 }
 
@@ -89,7 +104,7 @@ func (f *front) suffer(w http.ResponseWriter, r *http.Request, act faults.Action
 		f.work(&deaf{header: http.Header{}}, r)
 		drop(w)
 	case "stick":
-		f.work(w, r.WithContext(cinder.WithStick(r.Context(), act.State)))
+		f.work(w, r.WithContext(faults.WithStick(r.Context(), act.State)))
 	default:
 		f.work(w, r)
 	}
@@ -98,6 +113,14 @@ func (f *front) suffer(w http.ResponseWriter, r *http.Request, act faults.Action
 // work gives the request to its service.
 func (f *front) work(w http.ResponseWriter, r *http.Request) {
 	if _, pattern := f.services.Handler(r); pattern == "" {
+		if strings.HasPrefix(r.URL.Path, manila.Root) {
+			f.manila.NotFound(w, r)
+			return
+		}
+		if f.nova != nil && strings.HasPrefix(r.URL.Path, nova.Root) {
+			f.nova.NotFound(w, r)
+			return
+		}
 		f.cinder.NotFound(w, r)
 		return
 	}
@@ -144,11 +167,16 @@ func failed(w http.ResponseWriter, service string, act faults.Action) {
 	if message == "" {
 		message = http.StatusText(act.Status)
 	}
-	if service == "keystone" {
+	switch service {
+	case "keystone":
 		keystone.Fail(w, act.Status, message, act.RetryAfter)
-		return
+	case "manila":
+		manila.Fail(w, act.Status, message, act.RetryAfter)
+	case "nova":
+		nova.Fail(w, act.Status, message, act.RetryAfter)
+	default:
+		cinder.Fail(w, act.Status, message, act.RetryAfter)
 	}
-	cinder.Fail(w, act.Status, message, act.RetryAfter)
 }
 
 // deaf takes an answer that nobody will get.

@@ -34,10 +34,14 @@ start_guest() {
       disks+=("ubd$i=/run/lab/storage.$i")
     done
   fi
+  # Its management console, at $RUN/uml/$name/mconsole: disks can be plugged in. A
+  # console of before would be taken for one in use.
+  mkdir -p "$RUN/uml"
+  rm -rf "$RUN/uml/$name"
   # shellcheck disable=SC2016
   jail "$name" "$CACHE/$CONFIG:$CACHE/$PACKAGES" bash -c 'TMPDIR=/dev/shm HOME=/run "$@"; echo "the kernel ended: $?"' uml \
     linux.uml "mem=$mem" "ubd0=/run/lab/$name.cow,/run/cache/$DISK" "${disks[@]}" root=/dev/ubda rw "${nics[@]}" \
-    con=null con0=null,fd:1 quiet init=/sbin/lab-boot "LAB_NAME=$name" "LAB_OCTET=$o"
+    "umid=$name" uml_dir=/run/lab/uml con=null con0=null,fd:1 quiet init=/sbin/lab-boot "LAB_NAME=$name" "LAB_OCTET=$o"
 }
 
 # in_machine MACHINE [-i] CMD...

@@ -2,7 +2,6 @@ package block
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -115,18 +114,16 @@ func (b *Service) Complete(c Caller, id string) error {
 // Release deletes an attachment and returns those the volume has left. The
 // volume's status is recomputed from them.
 //
-// About a connected attachment of a server Cinder asks Nova first; there is no
-// Nova here, and then it fails.
+// About a connected attachment of a server Cinder asks Nova first.
 func (b *Service) Release(c Caller, id string) ([]*Attachment, error) {
+	if err := b.guard(c, id); err != nil {
+		return nil, err
+	}
 	var left []*Attachment
 	err := b.update(func() error {
 		a, err := b.ownAttachment(c, id, "volume:attachment_delete")
 		if err != nil {
 			return err
-		}
-		if a.Instance != nil && len(a.Connection) > 0 {
-			return Refuse(http.StatusInternalServerError,
-				"The server has either erred or is incapable of performing the requested operation.")
 		}
 		b.attachments.Delete(id)
 		left = b.attachmentsOf(a.VolumeID)
@@ -145,7 +142,7 @@ func (b *Service) Release(c Caller, id string) ([]*Attachment, error) {
 // on counts, those in error do not.
 func (v *Volume) recompute(attachments []*Attachment) {
 	v.AttachStatus = Detached
-	for _, status := range []string{Attached, Attaching, "detaching", Reserved} {
+	for _, status := range []string{Attached, Attaching, Detaching, Reserved} {
 		if slices.ContainsFunc(attachments, func(a *Attachment) bool { return a.Status == status }) {
 			v.AttachStatus = status
 			break

@@ -22,6 +22,7 @@ const (
 	Reserved  = "reserved"
 	Attaching = "attaching"
 	InUse     = "in-use"
+	Detaching = "detaching"
 	Extending = "extending"
 	Deleting  = "deleting"
 	Failed    = "error"
@@ -115,11 +116,13 @@ type Type struct {
 }
 
 // Caller is who asks. Stick, when not empty, is the state an injected fault
-// demands: the object that the call changes stays in it.
+// demands: the object that the call changes stays in it. Compute is the compute
+// service itself, which nobody is asked about.
 type Caller struct {
 	Project string
 	User    string
 	Admin   bool
+	Compute bool
 	Stick   string
 }
 

@@ -24,8 +24,9 @@ type Options struct {
 
 // Service is the storage. It may be used concurrently.
 type Service struct {
-	opts  Options
-	store *store.Store
+	opts    Options
+	store   *store.Store
+	compute Compute // nil: there is none
 
 	mu          sync.RWMutex
 	index       *index

@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"github.com/openstack/fuxi/providers/simulator/internal/block"
+	"github.com/openstack/fuxi/providers/simulator/internal/faults"
 	"github.com/openstack/fuxi/providers/simulator/internal/keystone"
 )
 
@@ -115,7 +116,7 @@ func (a *API) admit(c *call) error {
 	}
 	user := a.keystone.Accounts().User(token.UserID)
 	c.caller = block.Caller{
-		Project: token.ProjectID, User: user.ID, Admin: user.IsAdmin(), Stick: stickOf(c.r.Context()),
+		Project: token.ProjectID, User: user.ID, Admin: user.IsAdmin(), Stick: faults.StickOf(c.r.Context()),
 	}
 	if c.version, c.shown, err = versionOf(c.r.Header); err != nil {
 		return err

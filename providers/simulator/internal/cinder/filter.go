@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openstack/fuxi/providers/simulator/internal/block"
+	"github.com/openstack/fuxi/providers/simulator/internal/python"
 )
 
 // keep tells whether a volume passes a filter.
@@ -66,7 +67,7 @@ func (c *call) volumeFilter(key, value string) (keep, error) {
 // equalFilter compares a column with a value, or with any of a list.
 func equalFilter(key, value string) keep {
 	wanted := []any{value}
-	if parsed, ok := literal(value); ok {
+	if parsed, ok := python.Literal(value); ok {
 		wanted = []any{parsed}
 		if list, is := parsed.([]any); is {
 			wanted = list
@@ -112,7 +113,7 @@ func column(v *block.Volume, key string) (value string, known bool) {
 // metadataFilter keeps volumes that have all the pairs of a dictionary; what is
 // no dictionary matches nothing.
 func metadataFilter(value string) keep {
-	parsed, _ := literal(value)
+	parsed, _ := python.Literal(value)
 	pairs, ok := parsed.(map[string]any)
 	if !ok {
 		return func(*block.Volume) bool { return false }

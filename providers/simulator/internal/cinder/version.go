@@ -1,7 +1,6 @@
 package cinder
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -148,16 +147,4 @@ func document(r *http.Request) map[string]any {
 			"base": "application/json", "type": "application/vnd.openstack.volume+json;version=3",
 		}},
 	}
-}
-
-type stickKey struct{}
-
-// WithStick orders that the object which this request changes stays in a state.
-func WithStick(ctx context.Context, state string) context.Context {
-	return context.WithValue(ctx, stickKey{}, state)
-}
-
-func stickOf(ctx context.Context) string {
-	state, _ := ctx.Value(stickKey{}).(string)
-	return state
 }

@@ -29,7 +29,7 @@ func Parse(body []byte) ([]Rule, error) {
 
 func (r *Rule) compile() error {
 	r.Hits = 0
-	if err := oneOf("service", r.Service, "cinder", "keystone"); err != nil {
+	if err := oneOf("service", r.Service, "cinder", "keystone", "manila", "nova"); err != nil {
 		return err
 	}
 	r.Method = strings.ToUpper(r.Method)

@@ -27,6 +27,8 @@ type Service struct {
 	store *store.Store
 	ttl   time.Duration
 
+	offers []offer
+
 	mu       sync.RWMutex
 	accounts *store.Table[Accounts]
 	tokens   *store.Table[Token]

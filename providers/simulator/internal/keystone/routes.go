@@ -101,7 +101,7 @@ func (k *Service) getCatalog(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{
-		"catalog": catalog(r, token.ProjectID),
+		"catalog": k.catalog(r, token.ProjectID),
 		"links":   map[string]any{"self": BaseURL(r) + "/v3/auth/catalog"},
 	})
 }

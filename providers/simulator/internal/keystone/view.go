@@ -31,7 +31,7 @@ func (k *Service) tokenView(r *http.Request, t *Token) map[string]any {
 		view["is_domain"] = false
 		view["roles"] = user.Roles
 		if _, without := r.URL.Query()["nocatalog"]; !without {
-			view["catalog"] = catalog(r, project.ID)
+			view["catalog"] = k.catalog(r, project.ID)
 		}
 	}
 	if cred := accounts.Credential(t.Credential); cred != nil {
@@ -42,14 +42,28 @@ func (k *Service) tokenView(r *http.Request, t *Token) map[string]any {
 
 // catalog lists the services at the address the client used. Block storage is
 // there under its official type and the old one, as in clouds of any age.
-func catalog(r *http.Request, projectID string) []map[string]any {
+func (k *Service) catalog(r *http.Request, projectID string) []map[string]any {
 	base := BaseURL(r)
 	volumes := base + "/v3/" + projectID
-	return []map[string]any{
+	all := []map[string]any{
 		service("keystone", "identity", base+"/v3"),
 		service("cinder", "block-storage", volumes),
 		service("cinderv3", "volumev3", volumes),
+		service("manilav2", "sharev2", base+"/v2"),
 	}
+	for _, o := range k.offers {
+		all = append(all, service(o.name, o.kind, base+o.path))
+	}
+	return all
+}
+
+// offer is a service that only some clouds have.
+type offer struct{ name, kind, path string }
+
+// Offer lists one more service in the catalogue, at a path of the client's
+// address. Call it before the first request.
+func (k *Service) Offer(name, kind, path string) {
+	k.offers = append(k.offers, offer{name, kind, path})
 }
 
 func service(name, kind, url string) map[string]any {

@@ -1,14 +1,15 @@
-package cinder
+// Package python reads the literals of Python that OpenStack APIs take as filters.
+package python
 
 import (
 	"strconv"
 	"strings"
 )
 
-// Filters of the API are written as Python literals: a dictionary for metadata,
-// a list for alternatives, and quotes that mean nothing. literal reads one; ok
-// is false for a text that is none, which then stands for itself.
-func literal(text string) (value any, ok bool) {
+// Literal reads a literal of Python: a dictionary for metadata,
+// a list for alternatives, texts, numbers, truths and None. ok is false for a
+// text that is no literal.
+func Literal(text string) (value any, ok bool) {
 	p := &literalParser{rest: strings.TrimSpace(text)}
 	value, ok = p.value()
 	return value, ok && strings.TrimSpace(p.rest) == ""
