@@ -101,7 +101,7 @@ func (s *Service) confirm(ctx context.Context, h *handle) error {
 		return wrap(err, "asking whether %s is still attached to this host", h.rec.Volume.Name)
 	}
 	i := slices.IndexFunc(rows, func(a Attachment) bool { return a.ID == h.rec.Attachment })
-	moved := h.rec.ExposedTo != "" && h.rec.ExposedTo != s.cfg.Host.fingerprint()
+	moved := h.rec.ExposedTo != "" && h.rec.ExposedTo != s.exposedTo(h)
 	if i >= 0 && !moved {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (s *Service) confirm(ctx context.Context, h *handle) error {
 	if i < 0 {
 		s.events.add(h.rec.Volume.Name, "attachment %s is gone from the cloud; attaching anew", h.rec.Attachment)
 	} else {
-		s.events.add(h.rec.Volume.Name, "attachment %s was made for %s; attaching anew as %s", h.rec.Attachment, h.rec.ExposedTo, s.cfg.Host.fingerprint())
+		s.events.add(h.rec.Volume.Name, "attachment %s was made for %s; attaching anew as %s", h.rec.Attachment, h.rec.ExposedTo, s.exposedTo(h))
 		if err := s.of(h.key).Attacher.Release(ctx, h.rec.Attachment); err != nil {
 			return wrap(err, "releasing attachment %s of %s", h.rec.Attachment, h.rec.Volume.Name)
 		}
@@ -122,10 +122,18 @@ func (s *Service) confirm(ctx context.Context, h *handle) error {
 	return s.announce(ctx, h, StepIdle)
 }
 
-// fingerprint is what an attachment is made for; when it changes, the cloud
-// must be told.
-func (i HostIdentity) fingerprint() string {
-	return fmt.Sprintf("%s/%s/%v", i.Name, i.IP, i.Properties["initiator"])
+// exposedTo is what an attachment is made for; when it changes, the cloud must
+// be told. Where the cloud knows this host by something of its own, the
+// attachment's id has it.
+func (s *Service) exposedTo(h *handle) string {
+	st, me := s.of(h.key), s.cfg.Host
+	switch _, knows := st.Attacher.(Locator); {
+	case knows:
+		return ""
+	case st.Shares:
+		return me.Name + "/" + me.IP
+	}
+	return fmt.Sprintf("%s/%s/%v", me.Name, me.IP, me.Properties["initiator"])
 }
 
 func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
@@ -158,7 +166,7 @@ func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
 		return wrap(err, "exposing %s to this host", v.Name)
 	}
 	h.rec.Connection, h.rec.Given = &conn, true
-	h.rec.ExposedTo = s.cfg.Host.fingerprint()
+	h.rec.ExposedTo = s.exposedTo(h)
 	return s.announce(ctx, h, StepExposed)
 }
 

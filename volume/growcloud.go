@@ -43,8 +43,8 @@ func (g *growth) look(ctx context.Context, v Volume) (done bool, err error) {
 		return false, nil
 	case v.SizeGiB > g.want && g.ordered.IsZero():
 		return false, Errorf(ErrInvalid, "%s has %d GiB, and %d is less: a volume cannot shrink, for neither the cloud nor xfs can; copy the data to a smaller one", g.name, v.SizeGiB, g.want)
-	case heldElsewhere(v, attachment) != nil:
-		return false, g.drop(ctx, g.elsewhere(v, *heldElsewhere(v, attachment)))
+	case g.heldElsewhere(v, attachment) != nil:
+		return false, g.drop(ctx, g.elsewhere(v, *g.heldElsewhere(v, attachment)))
 	case v.SizeGiB >= g.want:
 		return true, nil
 	case v.Status == "error_extending":
@@ -115,9 +115,10 @@ func (g *growth) ours(ctx context.Context) (attachment string, err error) {
 }
 
 // heldElsewhere is who else has the volume, or nil.
-func heldElsewhere(v Volume, ours string) *Attachment {
+func (g *growth) heldElsewhere(v Volume, ours string) *Attachment {
+	st := g.s.of(g.h.key)
 	for i, a := range v.Attachments {
-		if a.ID != ours {
+		if a.ID != ours && !(ours != "" && st.here(a)) {
 			return &v.Attachments[i]
 		}
 	}
@@ -127,6 +128,8 @@ func heldElsewhere(v Volume, ours string) *Attachment {
 func (g *growth) elsewhere(v Volume, a Attachment) error {
 	next := fmt.Sprintf("run fuxi grow %s %d there, where its filesystem can follow", g.name, g.want)
 	switch {
+	case g.s.of(v.Key).here(a):
+		next = "this state directory knows nothing of that attachment; if nothing here uses it, detach it: openstack server remove volume " + a.Server + " " + v.ID
 	case a.Holder == g.s.cfg.Host.Name:
 		next = "this state directory knows nothing of that attachment; if nothing here uses it, delete it: openstack --os-volume-api-version 3.27 volume attachment delete " + a.ID
 	case a.Holder == "":

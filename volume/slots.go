@@ -31,8 +31,8 @@ const (
 // that unknown (what is read may never have reached the disk), and then the
 // whole file is replaced.
 type slotFile struct {
-	size  int    // of each slot
-	count uint64 // of the newest durable record; its slot is count % 2
+	size  int      // of each slot
+	count uint64   // of the newest durable record; its slot is count % 2
 	sum   [32]byte // SHA-256 of that record
 }
 

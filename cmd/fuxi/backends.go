@@ -11,6 +11,7 @@ import (
 
 	"github.com/openstack/fuxi/config"
 	"github.com/openstack/fuxi/connector"
+	"github.com/openstack/fuxi/connector/cephfs"
 	"github.com/openstack/fuxi/connector/host"
 	"github.com/openstack/fuxi/connector/iscsi"
 	"github.com/openstack/fuxi/connector/local"
@@ -111,9 +112,10 @@ func (b *builder) manila(backend *volume.Backend, session *openstack.Session) er
 		}
 		settings.Networks = append(settings.Networks, network)
 	}
-	mounted := share.Options{Base: sharesDir(b.cfg.Plugin.StateDir), Patience: time.Hour, Notice: b.notice}
+	mounted := share.Options{Base: sharesDir(b.cfg.Plugin.StateDir), Patience: -1, Notice: b.notice}
 	backend.Connectors = map[string]connector.Connector{
 		nfs.Driver:        nfs.New(b.machine, mounted),
+		cephfs.Driver:     cephfs.New(b.machine, mounted),
 		local.ShareDriver: local.NewShare(b.machine, mounted),
 	}
 	provider := manila.New(session, settings)

@@ -126,23 +126,26 @@ func (j *job) openSubdir(root int) (int, error) {
 // openStep opens one directory of dir and makes it if it is missing. One that
 // was made and did not get its owner before a crash is given it now: it has no
 // mode yet.
-func (j *job) openStep(dir int, name string, owner connector.Owner) (int, error) {
-	fd, err := openBeneath(dir, name)
-	missing := errors.Is(err, unix.ENOENT)
-	if missing && j.spec.ReadOnly {
+func (j *job) openStep(dir int, name string, owner connector.Owner) (fd int, err error) {
+	fd, err = openBeneath(dir, name)
+	if errors.Is(err, unix.ENOENT) && j.spec.ReadOnly {
 		return -1, fmt.Errorf("it is missing, and a read-only mount cannot make it")
 	}
-	if missing {
-		if err := makeStep(dir, name, owner); err != nil {
-			return -1, err
+	made := false
+	if errors.Is(err, unix.ENOENT) {
+		if made, err = makeStep(dir, name, owner); err == nil {
+			fd, err = openBeneath(dir, name)
 		}
-		fd, err = openBeneath(dir, name)
 	}
-	if err != nil || isNobody(owner) || j.spec.ReadOnly {
-		return fd, err
+	if err == nil && !isNobody(owner) && !j.spec.ReadOnly {
+		if err = finishStep(fd, owner); err != nil {
+			unix.Close(fd)
+		}
 	}
-	if err := finishStep(fd, owner); err != nil {
-		unix.Close(fd)
+	if err != nil && made {
+		_ = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) // or nobody could ever use it
+	}
+	if err != nil {
 		return -1, explainSquash(err)
 	}
 	return fd, nil
@@ -153,19 +156,21 @@ func (j *job) openStep(dir int, name string, owner connector.Owner) (int, error)
 // host may have put there just before.
 const noMode = 0
 
-func makeStep(dir int, name string, owner connector.Owner) error {
+func makeStep(dir int, name string, owner connector.Owner) (made bool, err error) {
 	mode := uint32(noMode)
 	if isNobody(owner) {
 		mode = 0o755
 	}
-	err := unix.Mkdirat(dir, name, mode)
+	err = unix.Mkdirat(dir, name, mode)
 	switch {
-	case err == nil, errors.Is(err, unix.EEXIST): // another host was quicker
-		return nil
+	case err == nil:
+		return true, nil
+	case errors.Is(err, unix.EEXIST): // another host was quicker
+		return false, nil
 	case errors.Is(err, unix.EROFS):
-		return fmt.Errorf("cannot be made: %w: the server lets this host only read there; an export that leads to others but is no share itself looks like that, too", err)
+		return false, fmt.Errorf("cannot be made: %w: the server lets this host only read there; an export that leads to others but is no share itself looks like that, too", err)
 	}
-	return explainSquash(fmt.Errorf("cannot be made: %w", err))
+	return false, fmt.Errorf("cannot be made: %w", err)
 }
 
 // finishStep gives a directory without a mode its owner, and then the mode.

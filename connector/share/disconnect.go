@@ -86,7 +86,11 @@ func (c *Connector) gone(ctx context.Context, conn connector.Connection, proof m
 
 // patience is an error as long as a silent server is waited for.
 func (c *Connector) patience(conn connector.Connection, why error) error {
-	left := c.options.Patience - time.Since(c.silent.begin(conn.VolumeID))
+	silent := c.silent.begin(conn.VolumeID)
+	if c.options.Patience < 0 {
+		return fmt.Errorf("%w: data that was not written is kept for the server's return; whoever gives that data up: umount --force %s", why, c.dir(conn))
+	}
+	left := c.options.Patience - time.Since(silent)
 	if left <= 0 {
 		return nil
 	}
@@ -141,7 +145,10 @@ func listed(users []string) string { return strings.Join(users[:min(len(users), 
 // unmount takes all layers at the volume's directory away.
 func (c *Connector) unmount(ctx context.Context, conn connector.Connection, layers []host.Mount) error {
 	for i := len(layers) - 1; i >= 0; i-- {
-		silence := c.answers(ctx, conn, layers[i].Export())
+		var silence error
+		if export := layers[i].Export(); export != "" { // else there is no server to ask
+			silence = c.answers(ctx, conn, export)
+		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

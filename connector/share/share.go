@@ -59,7 +59,8 @@ type Options struct {
 	Base string
 	// Patience is how long a silent server is waited for when its share is to be
 	// disconnected and cannot be: after that it is unmounted by force, and what
-	// was not written is lost. 0 is five minutes.
+	// was not written is lost. 0 is five minutes; below 0 it is waited for as long
+	// as it takes.
 	Patience time.Duration
 	// Notice is told what succeeded but is worth knowing. Nil is nobody.
 	Notice func(ctx context.Context, text string)

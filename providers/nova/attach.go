@@ -2,7 +2,6 @@ package nova
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,7 +15,8 @@ import (
 // Reserve asks Nova to attach the volume to this machine. Cinder changes it from
 // available to reserved in one conditional update before Nova answers, so of two
 // servers one gets it. What the server has already is not taken over, whoever
-// attached it: ErrInUse. A lost answer is settled by asking for the attachment.
+// attached it: ErrInUse. When its answer is lost and the attachment is not there,
+// the error is Ambiguous: the request may still arrive, and Reclaim finds it then.
 //
 // A machine that is full is told so before Nova is asked: ErrInvalid. While the
 // server does something else (a resize, a reboot) Nova refuses; that is waited
@@ -90,7 +90,7 @@ func (a *Attacher) post(ctx context.Context, server, volumeID string) error {
 			if is {
 				return nil
 			}
-			return settled(err)
+			return err // it may still be at work: the caller asks Reclaim
 		case !isTask(err):
 			return reserveError(err, server)
 		}
@@ -101,19 +101,6 @@ func (a *Attacher) post(ctx context.Context, server, volumeID string) error {
 			return perr
 		}
 	}
-}
-
-// settled takes from an error the doubt whether the cloud did what it was asked
-// for.
-func settled(err error) error {
-	var e *volume.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	known := *e
-	known.Ambiguous = false
-	known.Text += " (it did not: Nova shows no such attachment)"
-	return &known
 }
 
 // Reclaim finds this machine's attachment of a volume.
