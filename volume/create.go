@@ -42,14 +42,14 @@ func (s *Service) Create(ctx context.Context, name string, raw map[string]string
 }
 
 // checkOptions refuses what this daemon's configuration makes impossible.
-func (b *storage) checkOptions(opts Options) error {
-	if err := opts.CheckProvider(b.Name); err != nil {
+func (st *storage) checkOptions(opts Options) error {
+	if err := opts.CheckProvider(st.Name); err != nil {
 		return err
 	}
-	if b.Shares {
-		return opts.CheckMount(first(opts.ShareProto, b.Defaults.ShareProto))
+	if st.Shares {
+		return opts.CheckMount(first(opts.ShareProto, st.Defaults.ShareProto))
 	}
-	fstype := first(opts.FSType, b.Defaults.FSType)
+	fstype := first(opts.FSType, st.Defaults.FSType)
 	if err := opts.CheckMkfs(fstype); err != nil {
 		return err
 	}

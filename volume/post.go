@@ -75,11 +75,11 @@ func (s *Service) lostCreate(ctx context.Context, in createIntent, cause error) 
 }
 
 // explain adds what only the cloud knows about a refused request.
-func (b *storage) explain(ctx context.Context, req NewVolume, cause error) error {
+func (st *storage) explain(ctx context.Context, req NewVolume, cause error) error {
 	if !errors.Is(cause, ErrInvalid) && !errors.Is(cause, ErrNotFound) {
 		return cause
 	}
-	if better := b.Provider.Check(ctx, req); errors.Is(better, ErrInvalid) {
+	if better := st.Provider.Check(ctx, req); errors.Is(better, ErrInvalid) {
 		return better
 	}
 	return cause

@@ -46,12 +46,12 @@ func (s *Service) newVolume(ctx context.Context, b *storage, name string, opts O
 // markNew sets the marks of what is created with nothing in it. Shares are seen
 // whole unless asked otherwise: others than fuxi mount them too and look for
 // the files there.
-func (b *storage) markNew(metadata map[string]string, opts Options) {
-	if b.Shares {
+func (st *storage) markNew(metadata map[string]string, opts Options) {
+	if st.Shares {
 		setSubdirMark(metadata, opts.Subdir, "")
 		return
 	}
-	metadata[markFSType] = first(opts.FSType, b.Defaults.FSType)
+	metadata[markFSType] = first(opts.FSType, st.Defaults.FSType)
 	metadata[markPristine] = "1"
 	setSubdirMark(metadata, opts.Subdir, defaultSubdir)
 }
