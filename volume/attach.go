@@ -76,6 +76,9 @@ func (s *Service) stillConnected(ctx context.Context, h *handle, src connector.S
 			return fail(s.giveBack(ctx, h, err))
 		}
 	}
+	if err := s.onlyUser(ctx, h); err != nil {
+		return fail(s.giveBack(ctx, h, err))
+	}
 	v, err := s.settleName(ctx, h)
 	if err != nil {
 		return fail(s.giveBack(ctx, h, err))
@@ -164,6 +167,9 @@ func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
 	}
 	if err != nil {
 		return wrap(err, "exposing %s to this host", v.Name)
+	}
+	if err := s.notWithdrawn(ctx, v); err != nil {
+		return err
 	}
 	h.rec.Connection, h.rec.Given = &conn, true
 	h.rec.ExposedTo = s.exposedTo(h)

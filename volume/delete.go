@@ -17,7 +17,12 @@ func (s *Service) deleteVolume(ctx context.Context, h *handle) error {
 	if err := s.announce(ctx, h, StepDeleting); err != nil {
 		return err
 	}
-	err := s.of(v.Key).Provider.Delete(ctx, v.ID)
+	err := s.withdraw(ctx, h)
+	if err == nil {
+		if err = s.of(v.Key).Provider.Delete(ctx, v.ID); err != nil {
+			err = errors.Join(err, s.putBack(ctx, h))
+		}
+	}
 	if err != nil {
 		if jerr := s.announce(ctx, h, StepIdle); jerr != nil {
 			return errors.Join(err, jerr)

@@ -153,6 +153,9 @@ func (s *Service) releaseAttachment(ctx context.Context, h *handle) error {
 			return err
 		}
 	}
+	if err := s.unclaim(ctx, h); err != nil {
+		return err
+	}
 	if h.rec.Attachment != "" {
 		if err := s.of(h.key).Attacher.Release(ctx, h.rec.Attachment); err != nil {
 			return wrap(err, "giving back %s", h.rec.Volume.Name)

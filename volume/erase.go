@@ -33,6 +33,9 @@ func (s *Service) Format(ctx context.Context, req FormatRequest) error {
 		if v.ID != req.ID {
 			return Errorf(ErrInvalid, "--id %q is not the volume that %s means here, which is %s: look at both before destroying one", req.ID, req.Name, v.ID)
 		}
+		if v.shared() {
+			return Errorf(ErrInvalid, "%s (%s) is a share, whose filesystem is its server's: fuxi makes none on it; remove the files, or the share", req.Name, v.ID)
+		}
 		h := s.handle(v)
 		if err := h.lock.acquire(ctx, "format"); err != nil {
 			return err

@@ -26,13 +26,34 @@ type lookup struct {
 func (s *Service) listName(ctx context.Context, name string) ([]Volume, error) {
 	var all []Volume
 	for _, st := range s.storages {
-		err := st.Provider.List(ctx, Query{Name: name}, func(page []Volume) error {
-			all = append(all, page...)
-			return nil
-		})
+		some, err := st.listName(ctx, name)
 		if err != nil {
 			return all, err
 		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func (st *storage) listName(ctx context.Context, name string) (all []Volume, err error) {
+	err = st.Provider.List(ctx, Query{Name: name}, func(page []Volume) error {
+		all = append(all, page...)
+		return nil
+	})
+	return all, err
+}
+
+// listTwins lists a volume's name. A provider that is silent keeps no volume with
+// data, which that name means for certain in its own, from being used: a database
+// moves to another host while Manila is down.
+func (s *Service) listTwins(ctx context.Context, v Volume) ([]Volume, error) {
+	var all []Volume
+	for _, st := range s.storages {
+		some, err := st.listName(ctx, v.Name)
+		if err != nil && (st.Name == v.Provider || !v.hasData() || !errors.Is(err, ErrUnavailable)) {
+			return all, err
+		}
+		all = append(all, some...)
 	}
 	return all, nil
 }
@@ -150,7 +171,7 @@ func (s *Service) Get(ctx context.Context, name string) (Info, error) {
 	// This state directory never answered for the name. After one full refresh
 	// ever, not knowing it is as good as its not being ours, and every other
 	// driver's new volume waits for this answer.
-	if err == nil || s.allRead() {
+	if err == nil || s.anyRead() {
 		return Info{}, noSuchVolume(name)
 	}
 	return Info{}, err

@@ -23,6 +23,7 @@ const (
 	markPristine   = "fuxi:pristine"
 	markReleased   = "fuxi:released"
 	markTrashed    = "fuxi:trashed"
+	markClaim      = "fuxi:claim:" // of shares, with a host's name: it looks whether it may use this one
 
 	markPrefix    = "fuxi:"
 	schemaVersion = 1
@@ -45,19 +46,20 @@ func (s Stamp) String() string {
 
 // Marks is the validated reading of a volume's metadata.
 type Marks struct {
-	From       string `json:"from,omitempty"`
-	FSType     string `json:"fstype,omitempty"`
-	Schema     int    `json:"schema,omitempty"`
-	Created    string `json:"created,omitempty"` // whole value; "" when fuxi did not create it
-	Adopted    string `json:"adopted,omitempty"`
-	Formatting *Stamp `json:"formatting,omitempty"`
-	Formatted  *Stamp `json:"formatted,omitempty"`
-	Subdir     string `json:"subdir,omitempty"`
-	Opts       string `json:"opts,omitempty"`
-	OnRemove   string `json:"on_remove,omitempty"`
-	Name       string `json:"name,omitempty"`
-	Pristine   bool   `json:"pristine,omitempty"`
-	Released   bool   `json:"released,omitempty"`
+	From       string   `json:"from,omitempty"`
+	FSType     string   `json:"fstype,omitempty"`
+	Schema     int      `json:"schema,omitempty"`
+	Created    string   `json:"created,omitempty"` // whole value; "" when fuxi did not create it
+	Adopted    string   `json:"adopted,omitempty"`
+	Formatting *Stamp   `json:"formatting,omitempty"`
+	Formatted  *Stamp   `json:"formatted,omitempty"`
+	Subdir     string   `json:"subdir,omitempty"`
+	Opts       string   `json:"opts,omitempty"`
+	OnRemove   string   `json:"on_remove,omitempty"`
+	Name       string   `json:"name,omitempty"`
+	Pristine   bool     `json:"pristine,omitempty"`
+	Released   bool     `json:"released,omitempty"`
+	Claims     []string `json:"claims,omitempty"` // hosts whose claim mark is there, sorted
 	// Damaged lists marks whose value is not valid. A volume with damaged
 	// marks is never formatted.
 	Damaged []string `json:"damaged,omitempty"`
@@ -102,6 +104,12 @@ func ParseMarks(metadata map[string]string) Marks {
 			m.Name = v
 		}
 	}
+	for key := range metadata {
+		if host, ok := strings.CutPrefix(key, markClaim); ok {
+			m.Claims = append(m.Claims, host)
+		}
+	}
+	slices.Sort(m.Claims)
 	_, m.Pristine = metadata[markPristine]
 	_, released := metadata[markReleased]
 	_, trashed := metadata[markTrashed]

@@ -116,5 +116,5 @@ func cephfsMount() []wordRule {
 		wordRule{word: "caps_wanted_delay_max", value: numberRule(1, 3600)},
 		wordRule{word: "mount_timeout", value: numberRule(1, 600)},
 		wordRule{word: "ms_mode", value: oneOfRule("legacy", "crc", "secure", "prefer-crc", "prefer-secure")},
-		wordRule{word: "recover_session", value: oneOfRule("no", "clean")})
+		wordRule{word: "recover_session", no: "after the cluster has shut this host out it would drop what was written and go on as if nothing had been"})
 }

@@ -72,6 +72,11 @@ func (s *Service) finishDelete(h *handle) {
 			_ = s.forgetRemoved(ctx, h)
 			return
 		case err == nil:
+			err = s.putBack(ctx, h)
+			if err != nil {
+				s.failed(h, err)
+				break
+			}
 			s.registry.put(v, time.Now())
 			if err := s.announce(ctx, h, StepIdle); err != nil {
 				s.failed(h, err)

@@ -78,6 +78,8 @@ type Record struct {
 	Settled bool            `json:"settled,omitempty"` // the name was settled on this id: sticky
 	// CreatedHere is the nonce of this host's own call that created the volume.
 	CreatedHere string `json:"created_here,omitempty"`
+	// Claimed: this host's claim mark may be on the share.
+	Claimed bool `json:"claimed,omitempty"`
 	// Given is true once the volume was exposed to this host.
 	Given bool `json:"given,omitempty"`
 

@@ -73,10 +73,10 @@ func (s *Service) removeLocked(ctx context.Context, h *handle) error {
 	if err != nil {
 		return err
 	}
-	if err := s.usedElsewhere(ctx, h); err != nil {
-		return err
-	}
 	if s.policy(h.rec.Volume) == OnRemoveRetain {
+		if err := s.usedElsewhere(ctx, h); err != nil {
+			return err
+		}
 		return s.letGo(ctx, h)
 	}
 	return s.deleteVolume(ctx, h)

@@ -105,7 +105,7 @@ func strongest(own Volume, others []Volume) (*Volume, string) {
 	var taken, lower *Volume
 	for i, v := range others {
 		switch {
-		case v.Status != "available" && v.Status != "creating":
+		case v.Status != "available" && v.Status != "creating", len(v.Marks.Claims) > 0:
 			if taken == nil || preferred(v, *taken) {
 				taken = &others[i]
 			}

@@ -17,7 +17,10 @@ func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 	if h.ordered || h.rec.Settled && v.hasData() {
 		return v, nil
 	}
-	all, err := s.listName(ctx, v.Name)
+	if err := s.claim(ctx, h, v); err != nil {
+		return v, err
+	}
+	all, err := s.listTwins(ctx, v)
 	if err != nil {
 		return v, wrap(err, "making sure that %s is the only volume of its name", v.Name)
 	}
@@ -50,10 +53,11 @@ func (s *Service) settleName(ctx context.Context, h *handle) (Volume, error) {
 	}
 	s.registry.put(other, time.Now())
 	s.registry.bind(v.Name, v.Key)
-	h.rec.Volume, h.rec.Settled = other, true
-	if other.shared() {
-		return s.claimShare(ctx, h, other)
+	h.rec.Volume = other
+	if other, err = s.markUsed(ctx, h, other); err != nil {
+		return v, err
 	}
+	h.rec.Settled = true
 	return other, nil
 }
 
@@ -82,6 +86,12 @@ func (s *Service) yield(ctx context.Context, h *handle, other Volume, why string
 	if loser {
 		_, err := s.of(v.Key).Provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markReleased: s.stamp()}})
 		loser = err == nil
+	}
+	if loser && v.shared() {
+		var err error
+		if loser, err = s.stillSurplus(ctx, v); err != nil {
+			return wrap(err, "looking whether share %s (%s), which another has the better right to the name of, is used", v.Name, v.ID)
+		}
 	}
 	s.registry.put(other, time.Now())
 	s.registry.bind(v.Name, other.Key)

@@ -10,7 +10,7 @@ import (
 	"github.com/openstack/fuxi/connector"
 )
 
-// shares tells whether v is a share: a filesystem that the cloud serves to many
+// shared tells whether v is a share: a filesystem that the cloud serves to many
 // hosts at once. Nothing is formatted, and nobody waits for another to let go.
 func (v Volume) shared() bool { return v.Share != "" }
 
@@ -19,40 +19,130 @@ func shareStamp(v Volume) Stamp {
 	return Stamp{FSType: strings.ToLower(v.Share), UUID: v.ID}
 }
 
-// claimShare makes the name mean this share for every host, before anything is
-// written to it. A reservation, by which hosts that made volumes of one name at
-// once see each other, shares do not have: here it is the mark. A host marks
-// first and looks afterwards, and whoever then sees another's mark takes its own
-// back: of two that went on, one marked later and looked when the other's mark
-// was there to be seen. If both take theirs back, the next look shows both the
-// same lowest one. A share that was ever marked is not deleted as surplus.
-func (s *Service) claimShare(ctx context.Context, h *handle, v Volume) (Volume, error) {
-	if v.hasData() {
-		return v, nil
+// claim marks that this host is about to find out whether the name means this
+// share. A reservation, by which hosts that made volumes of one name at once see
+// each other, shares do not have; the mark stands for it, and settle reads it so:
+// it is raised before the look, and lowered, like a reservation, when the share is
+// given back. That the share is in use is another mark, set only after the look
+// and never taken away.
+func (s *Service) claim(ctx context.Context, h *handle, v Volume) error {
+	if !v.shared() || v.hasData() {
+		return nil
+	}
+	h.rec.Claimed = true
+	if err := s.announce(ctx, h, h.rec.Step); err != nil {
+		return err
+	}
+	change := MarkChange{Set: map[string]string{s.claimKey(): s.stamp()}}
+	if _, err := s.of(v.Key).Provider.SetMarks(ctx, v.ID, change); err != nil {
+		return wrap(err, "claiming share %s", v.Name)
+	}
+	return nil
+}
+
+func (s *Service) claimKey() string { return markClaim + s.cfg.Host.Name }
+
+// unclaim takes this host's claim away, if it made one.
+func (s *Service) unclaim(ctx context.Context, h *handle) error {
+	if !h.rec.Claimed {
+		return nil
+	}
+	_, err := s.of(h.key).Provider.SetMarks(ctx, h.key.ID, MarkChange{Unset: []string{s.claimKey()}})
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return wrap(err, "giving up the claim on share %s", h.rec.Volume.Name)
+	}
+	h.rec.Claimed = false
+	return nil
+}
+
+// markUsed says, for every host, that the name means this share from now on. v
+// is what the look has shown.
+func (s *Service) markUsed(ctx context.Context, h *handle, v Volume) (Volume, error) {
+	if !v.shared() || v.hasData() {
+		return v, s.unclaim(ctx, h)
 	}
 	h.rec.Fresh, h.rec.Given = true, true
 	if err := s.announce(ctx, h, h.rec.Step); err != nil {
 		return v, err
 	}
-	provider := s.of(v.Key).Provider
-	after, err := provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markFormatted: shareStamp(v).String()}})
+	change := MarkChange{Set: map[string]string{markFormatted: shareStamp(v).String()}, Unset: []string{s.claimKey()}}
+	after, err := s.of(v.Key).Provider.SetMarks(ctx, v.ID, change)
 	if err != nil {
 		return v, wrap(err, "marking %s as used", v.Name)
 	}
-	all, err := s.listName(ctx, v.Name)
-	others := withData(slices.DeleteFunc(all, func(o Volume) bool { return o.Key == v.Key || !o.Usable() }))
-	if err != nil || len(others) > 0 {
-		_, undo := provider.SetMarks(ctx, v.ID, MarkChange{Unset: []string{markFormatted}, Known: after})
-		if err != nil || undo != nil {
-			return v, wrap(errors.Join(err, undo), "making sure that %s is the only share of its name", v.Name)
-		}
-		return v, &elsewhereError{why: "another volume of this name came into use at the same moment", again: true}
-	}
+	h.rec.Claimed = false
 	v.Marks = ParseMarks(after)
 	s.registry.put(v, time.Now())
 	h.rec.Volume = v
 	h.rec.Volume.Metadata = nil
 	return v, nil
+}
+
+// stillSurplus looks once more at a share that was marked as let go because
+// another has the better right to its name: a host that came to it meanwhile has
+// claimed or marked it, and keeps it.
+func (s *Service) stillSurplus(ctx context.Context, v Volume) (bool, error) {
+	provider := s.of(v.Key).Provider
+	fresh, err := provider.Get(ctx, v.ID)
+	if err != nil {
+		return false, err
+	}
+	others := slices.ContainsFunc(fresh.Marks.Claims, func(host string) bool { return host != s.cfg.Host.Name })
+	if !others && fresh.Marks.Formatted == nil {
+		return true, nil
+	}
+	_, err = provider.SetMarks(ctx, v.ID, MarkChange{Unset: []string{markReleased}})
+	return false, err
+}
+
+// withdraw marks a share as let go before it is deleted, and only then looks who
+// else was let in: a host that mounts lets itself in first and looks at the mark
+// afterwards, so one of the two always sees the other. The cloud itself deletes
+// shares under those who use them.
+func (s *Service) withdraw(ctx context.Context, h *handle) error {
+	v := h.rec.Volume
+	if !v.shared() {
+		return nil
+	}
+	provider := s.of(h.key).Provider
+	if _, err := provider.SetMarks(ctx, v.ID, MarkChange{Set: map[string]string{markReleased: s.stamp()}}); err != nil {
+		return wrap(err, "marking share %s as let go", v.Name)
+	}
+	if err := s.usedElsewhere(ctx, h); err != nil {
+		return errors.Join(err, s.putBack(ctx, h))
+	}
+	return nil
+}
+
+// putBack undoes withdraw.
+func (s *Service) putBack(ctx context.Context, h *handle) error {
+	v := h.rec.Volume
+	if !v.shared() {
+		return nil
+	}
+	if _, err := s.of(h.key).Provider.SetMarks(ctx, v.ID, MarkChange{Unset: []string{markReleased}}); err != nil && !errors.Is(err, ErrNotFound) {
+		return wrap(err, "share %s is marked as let go and could not be put back: openstack share unset --property %s %s", v.Name, markReleased, v.ID)
+	}
+	return nil
+}
+
+// notWithdrawn makes sure, after this host was let in, that nobody is removing
+// the share.
+func (s *Service) notWithdrawn(ctx context.Context, v Volume) error {
+	if !v.shared() {
+		return nil
+	}
+	fresh, err := s.of(v.Key).Provider.Get(ctx, v.ID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return &elsewhereError{why: "it was deleted"}
+	case err != nil:
+		return wrap(err, "making sure that nobody is removing share %s", v.Name)
+	case !fresh.Usable():
+		s.registry.put(fresh, time.Now())
+		return &elsewhereError{why: "it was let go"}
+	}
+	return nil
 }
 
 // withUsersOptions adds to a share's connection what the user wants of its
@@ -133,7 +223,13 @@ func (s *Service) usedElsewhere(ctx context.Context, h *handle) error {
 	}
 	var who []string
 	for _, a := range rows {
-		if !a.Foreign || s.policy(v) == OnRemoveDelete {
+		switch {
+		case !a.Foreign && a.Holder == s.cfg.Host.Name:
+			// Of a state directory that was lost: nothing of the share is here any more.
+			if err := s.of(h.key).Attacher.Release(ctx, a.ID); err != nil {
+				return wrap(err, "giving back %s", v.Name)
+			}
+		case !a.Foreign || s.policy(v) == OnRemoveDelete:
 			who = append(who, a.holder())
 		}
 	}

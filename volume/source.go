@@ -20,7 +20,7 @@ func (s *Service) connector(k Key, driver string) (connector.Connector, error) {
 			have = append(have, d)
 		}
 		slices.Sort(have)
-		return nil, Errorf(ErrInvalid, "the cloud hands this volume out as %q, which this fuxi cannot connect; it knows %q: choose a volume type on another backend", driver, have)
+		return nil, Errorf(ErrInvalid, "the cloud hands this volume out as %q, which this fuxi cannot connect; it knows %q: choose a volume type on another backend. If it was attached before [cinder] connector was changed: set that back, stop what uses the volume, and change it when fuxi status shows nothing attached", driver, have)
 	}
 	return c, nil
 }

@@ -65,10 +65,11 @@ func (s *Service) silence() (why string, open bool) {
 	return why, open
 }
 
-// allRead tells whether this state directory's daemons ever read all volumes of
-// all providers.
-func (s *Service) allRead() bool {
-	return !slices.ContainsFunc(s.storages, func(st *storage) bool { return !s.registry.everFull(st.Name) })
+// anyRead tells whether this state directory's daemons ever read all volumes of
+// a provider. Of one that was enabled later and never answered since, Docker knows
+// no name from here.
+func (s *Service) anyRead() bool {
+	return slices.ContainsFunc(s.storages, func(st *storage) bool { return s.registry.everFull(st.Name) })
 }
 
 // switchedOff stands for a provider that this daemon's configuration does not

@@ -24,6 +24,12 @@ func (w *witness) Connect(ctx context.Context, conn connector.Connection) (conne
 	return src, err
 }
 
+func (w *witness) Find(ctx context.Context, conn connector.Connection) (connector.Source, error) {
+	src, err := w.memoryHost.Find(ctx, conn)
+	src.Proof = map[string]string{"exclusive": w.exclusive}
+	return src, err
+}
+
 func (w *witness) Holders(context.Context, connector.Connection) ([]connector.Holder, error) {
 	w.asked++
 	return w.holders, w.err

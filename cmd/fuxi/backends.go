@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -114,9 +115,11 @@ func (b *builder) manila(backend *volume.Backend, session *openstack.Session) er
 	}
 	mounted := share.Options{Base: sharesDir(b.cfg.Plugin.StateDir), Patience: -1, Notice: b.notice}
 	backend.Connectors = map[string]connector.Connector{
-		nfs.Driver:        nfs.New(b.machine, mounted),
-		cephfs.Driver:     cephfs.New(b.machine, mounted),
-		local.ShareDriver: local.NewShare(b.machine, mounted),
+		nfs.Driver:    nfs.New(b.machine, mounted),
+		cephfs.Driver: cephfs.New(b.machine, mounted),
+	}
+	if onThisHost(session.AuthURL()) {
+		backend.Connectors[local.ShareDriver] = local.NewShare(b.machine, mounted)
 	}
 	provider := manila.New(session, settings)
 	backend.Shares, backend.Provider, backend.Attacher = true, provider, provider
@@ -138,6 +141,17 @@ func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) {
 			ConfDir: b.cfg.Ceph.ConfDir, Shared: !b.cfg.Ceph.Exclusive, Notice: b.notice,
 		}),
 	}
+}
+
+// onThisHost tells whether a cloud is the simulated one beside this daemon, whose
+// shares are directories: of any other, a path is no export.
+func onThisHost(authURL string) bool {
+	u, err := url.Parse(authURL)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // sharesDir is where whole exports are mounted, out of users' sight.

@@ -59,8 +59,20 @@ func (p *Provider) grantFor(share, proto string) (grant, error) {
 // client is the CephFS client of a host. Manila does not allow periods in it.
 func client(host string) string { return "fuxi-" + strings.ReplaceAll(host, ".", "_") }
 
-// Complete has nothing to tell: Manila does not know who is connected.
-func (p *Provider) Complete(context.Context, string) error { return nil }
+// Complete looks once more, now that the share is mounted, whether this host is
+// still let in: another behind the same address may have been taking the rule
+// away when this one joined it. ErrUnavailable then: beginning anew helps.
+func (p *Provider) Complete(ctx context.Context, attachmentID string) error {
+	g, err := parseGrant(attachmentID)
+	if err != nil {
+		return err
+	}
+	rule, err := p.find(ctx, g)
+	if err == nil && (rule == nil || rule.leaving()) {
+		return volume.Errorf(volume.ErrUnavailable, "the access rule for %s on share %s was taken away at the moment this host joined it: try again", g.who(), g.share)
+	}
+	return err
+}
 
 // Attachments tells who is let in to a share: one row for each host of fuxi that
 // uses an access rule, and one for each rule that none of them uses, whose
@@ -88,7 +100,7 @@ func (p *Provider) Attachments(ctx context.Context, shareID string) ([]volume.At
 			row.Holder = host
 			rows = append(rows, row)
 		}
-		if len(hosts) == 0 {
+		if len(hosts) == 0 && !r.ours() { // ours without a host is what a failed Release left
 			row.Holder, row.Foreign = string(r.To), true
 			rows = append(rows, row)
 		}

@@ -12,7 +12,8 @@ import (
 // this host in. A rule that is gone, and a share that is, are success.
 //
 // The rule of several hosts behind one address is given back by the last of
-// them. One that comes just then finds its rule leaving and makes a new one.
+// them. One that comes just then finds its rule leaving, at the latest in
+// Complete, and begins anew.
 func (p *Provider) Release(ctx context.Context, attachmentID string) error {
 	g, err := parseGrant(attachmentID)
 	if err != nil {
@@ -26,16 +27,16 @@ func (p *Provider) Release(ctx context.Context, attachmentID string) error {
 		return err
 	case rule.leaving():
 		return p.untilGone(ctx, g, string(rule.ID))
-	case p.alone(rule):
-		return p.remove(ctx, g, string(rule.ID))
-	case !rule.usedBy(p.cfg.HostName):
-		return nil
+	case rule.usedBy(p.cfg.HostName):
+		return p.leave(ctx, g, rule)
+	case rule.ours() && len(rule.hosts()) == 0:
+		return p.remove(ctx, g, string(rule.ID)) // left before, and then something failed
 	}
-	return p.leave(ctx, g, rule)
+	return nil
 }
 
-// leave takes this host out of a rule that others use. Two that leave at once
-// each see the other first: so the rule is looked at again.
+// leave takes this host out of a rule and then looks at it again: another host
+// behind the same address may have come, or be leaving, at the same moment.
 func (p *Provider) leave(ctx context.Context, g grant, rule *accessRule) error {
 	if err := p.unmarkHost(ctx, string(rule.ID)); err != nil {
 		return err

@@ -199,8 +199,15 @@ func (a *Attacher) Attachments(ctx context.Context, volumeID string) ([]volume.A
 		return nil, err
 	}
 	all := slices.Clone(rows)
+	if len(all) == 0 {
+		return all, nil
+	}
+	own, err := a.cfg.Instance.ID(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for i := range all {
-		if all[i].Server != "" {
+		if strings.EqualFold(all[i].Server, own) {
 			all[i].ID = attachmentID(all[i].Server, volumeID)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/openstack/fuxi/providers/openstack"
@@ -23,11 +24,19 @@ const rowPatience = 20 * time.Second
 // has no such attachment and Cinder no row of the server. Nova's answer to the
 // request says only that it will try; a guest that does not let go of its disk
 // makes it give up without a word, and the volume is in use again. That is tried
-// again, and then an error. Not attached, or a server that is gone, is success.
+// again, and then an error. Not attached, or a server that is gone, is success, and
+// so is an attachment of another server than this: it is left alone.
 func (a *Attacher) Release(ctx context.Context, id string) error {
 	server, volumeID, err := parseID(id)
 	if err != nil {
 		return err
+	}
+	own, err := a.cfg.Instance.ID(ctx)
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(server, own) {
+		return nil // a state directory that was copied with a machine's image: that server keeps its disk
 	}
 	r := &release{a: a, server: server, volumeID: volumeID, until: time.Now().Add(a.cfg.DetachWait)}
 	for try := 0; ; try++ {

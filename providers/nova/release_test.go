@@ -135,7 +135,13 @@ func TestMultiattach(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows, err := c.Attachments(t.Context(), v.ID)
-	if err != nil || len(rows) != 1 || rows[0].ID != theirs || c.Here(rows[0]) {
+	if err != nil || len(rows) != 1 || rows[0].ID == theirs || rows[0].Server != other || c.Here(rows[0]) {
 		t.Errorf("%+v, %v", rows, err)
+	}
+	if err := c.Release(t.Context(), theirs); err != nil {
+		t.Errorf("what another server has, from a copied state directory: %v", err)
+	}
+	if rows, err := c.Attachments(t.Context(), v.ID); err != nil || len(rows) != 1 {
+		t.Errorf("the other server's disk was taken away: %+v, %v", rows, err)
 	}
 }
