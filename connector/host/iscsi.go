@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ISCSISession is one session of the kernel's initiator, whoever made it.
@@ -142,4 +145,50 @@ func (h *Host) ISCSIUnits(s ISCSISession) ([]SCSIAddress, error) {
 		units = append(units, a)
 	}
 	return units, nil
+}
+
+// Where open-iscsi locks its database: iscsiadm makes the second a hard link of
+// the first, and waits up to 30 s for one that is there (open-iscsi's idbm.c).
+const iscsiLock = "/run/lock/iscsi/lock.write"
+
+// deadLockAge is how old the lock of a process that is gone must be.
+const deadLockAge = 300 * time.Millisecond
+
+// FreeISCSIDatabase takes away a lock of open-iscsi's database whose owner is
+// gone: nothing in it says whose it is, and iscsiadm, which makes it for a moment
+// with each command, leaves it behind for ever when it is killed, by the end of
+// this daemon too. It is dead when no iscsiadm runs and it stayed for a moment
+// nevertheless. freed tells that there was one.
+func (h *Host) FreeISCSIDatabase() (freed bool, err error) {
+	path := h.Path(iscsiLock)
+	for {
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return false, nil // nobody has it
+		}
+		running, err := h.running("iscsiadm")
+		if err != nil || running {
+			return false, err
+		}
+		age := time.Since(time.Unix(st.Ctim.Unix()))
+		if age >= deadLockAge || age < 0 {
+			err := os.Remove(path)
+			return err == nil, err
+		}
+		time.Sleep(deadLockAge - age)
+	}
+}
+
+// running tells whether a process of that name runs on this host.
+func (h *Host) running(name string) (bool, error) {
+	entries, err := os.ReadDir(h.Path("/proc"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, err
+	}
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err == nil && h.readWord(filepath.Join("/proc", e.Name(), "comm")) == name {
+			return true, nil
+		}
+	}
+	return false, nil
 }

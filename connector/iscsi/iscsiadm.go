@@ -97,6 +97,11 @@ func (c *Connector) command(ctx context.Context, cmd host.Command) error {
 }
 
 func (c *Connector) commandOnce(ctx context.Context, cmd host.Command) error {
+	if freed, err := c.host.FreeISCSIDatabase(); err != nil {
+		return fmt.Errorf("looking whether open-iscsi's database is locked by a process that is gone: %w", err)
+	} else if freed {
+		c.notice(ctx, "open-iscsi's database was locked by an iscsiadm that is gone; the lock was taken away")
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit, fmt.Errorf("no answer within %s: is iscsid running?", commandLimit))
 	defer cancel()
 	res, err := c.host.Run(ctx, cmd)
