@@ -35,11 +35,16 @@ func TestProviderThatNeverAnswered_E1(t *testing.T) {
 	s.kill()
 	f.shares.down = true
 	s, _ = f.host(t, "a", dir)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	if _, err := s.Get(ctx, "somebody-elses"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Get: %v", err)
 	}
-	if err := s.Create(ctx, "new", map[string]string{"volume_provider": "manila"}); err == nil {
-		t.Error("a share was made of a cloud that does not answer")
+	if err := s.Create(ctx, "new", map[string]string{"volume_provider": "manila"}); err == nil || len(f.shares.vols) > 0 {
+		t.Errorf("with a provider that does not answer: %v, made %v", err, f.shares.vols)
+	}
+	if err := s.Create(ctx, "new", nil); err == nil || len(f.volumes.vols) > 0 {
+		t.Errorf("a volume, though a share may have its name: %v, made %v", err, f.volumes.vols)
 	}
 }
 

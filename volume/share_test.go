@@ -185,6 +185,9 @@ func TestShareIsForManyHosts_F8(t *testing.T) {
 	if err := a.Remove(ctx, "web"); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "host b") {
 		t.Errorf("Remove while b has it: %v", err)
 	}
+	if marks := f.shares.meta[v.ID]; marks[markReleased] != "" {
+		t.Errorf("after a removal that was refused: %v", marks)
+	}
 	if err := b.Unmount(ctx, "web", "u"); err != nil {
 		t.Fatal(err)
 	}

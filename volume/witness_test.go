@@ -3,8 +3,10 @@ package volume
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openstack/fuxi/connector"
 )
@@ -41,6 +43,12 @@ func (w *witness) Holders(context.Context, connector.Connection) ([]connector.Ho
 func TestStorageSaysWhoElseWrites_C4(t *testing.T) {
 	self := connector.Holder{Client: "client.1", Address: "10.0.0.1:0/1", Self: true}
 	other := connector.Holder{Client: "client.7", Address: "10.0.0.7:0/7"}
+	for _, formattedBefore := range []bool{false, true} {
+		storageSaysWhoElse(t, formattedBefore, self, other)
+	}
+}
+
+func storageSaysWhoElse(t *testing.T, formattedBefore bool, self, other connector.Holder) {
 	for name, try := range map[string]struct {
 		witness witness
 		want    string // in the refusal, "" when it is mounted
@@ -51,14 +59,17 @@ func TestStorageSaysWhoElseWrites_C4(t *testing.T) {
 		"not known":                {witness{exclusive: "false", err: errors.New("rbd is not installed")}, "rbd is not installed", true},
 		"the storage refuses them": {witness{exclusive: "true", holders: []connector.Holder{other}}, "", false},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, formatted %v", name, formattedBefore), func(t *testing.T) {
 			c := newMemoryCloud()
 			w := try.witness
 			w.memoryHost = newMemoryHost(c, map[string]connector.Content{})
 			s := engine(t, "A", t.TempDir(), c, w.memoryHost, "p")
 			s.storages[0].Connectors["fake"] = &w
 			ctx := context.Background()
-			if err := s.Create(ctx, "n", nil); err != nil {
+			if formattedBefore {
+				c.add("v1", "n", "available", formatted(), time.Now())
+				has(w.content, "v1")
+			} else if err := s.Create(ctx, "n", nil); err != nil {
 				t.Fatal(err)
 			}
 			_, err := s.Mount(ctx, MountRequest{Name: "n", User: "u"})
