@@ -52,7 +52,7 @@ func clone(s *scene) {
 // untouched: the original has its attachment, its mount and its session.
 func (s *scene) untouched(d *database, when string) {
 	s.t.Helper()
-	if v := s.one(d.volume); v.Status != "in-use" || len(v.Attachments) != 1 || v.Attachments[0].Host != d.name {
+	if v := s.one(d.volume); !v.usedBy(d.name) {
 		s.t.Errorf("after %s the cloud shows %+v", when, v)
 	}
 	d.goesOn()

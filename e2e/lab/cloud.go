@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 )
@@ -17,71 +16,34 @@ import (
 // keystone is where every lab has it.
 const keystone = "http://10.77.0.1:5000/v3"
 
+// The services that are asked, by the types of the cloud's catalogue.
+const (
+	cinder = "volumev3"
+	manila = "sharev2"
+)
+
 // cloud is the tests' own eyes in the cloud, with the administrator's account,
 // which fuxi never has.
 type cloud struct {
-	mu      sync.Mutex
-	token   string
-	project string
-	cinder  string // endpoint with the project
+	keystone, user, password, scope string
+
+	mu        sync.Mutex
+	token     string
+	endpoints map[string]string // by type of service
 }
 
-// volume is a volume as the cloud shows it to its administrator.
-type volume struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Status      string            `json:"status"`
-	Size        int               `json:"size"`
-	Type        string            `json:"volume_type"`
-	Metadata    map[string]string `json:"metadata"`
-	Attachments []struct {
-		ID   string `json:"attachment_id"`
-		Host string `json:"host_name"`
-	} `json:"attachments"`
-}
-
-// attachment is one row of the cloud's table.
-type attachment struct {
-	ID     string `json:"id"`
-	Volume string `json:"volume_id"`
-	Status string `json:"status"`
-}
-
-// volumes lists those whose name begins with the prefix, of all projects.
-func (c *cloud) volumes(prefix string) ([]volume, error) {
-	var out struct {
-		Volumes []volume `json:"volumes"`
-	}
-	if err := c.ask("GET", "/volumes/detail?all_tenants=1", nil, &out); err != nil {
-		return nil, err
-	}
-	var mine []volume
-	for _, v := range out.Volumes {
-		if strings.HasPrefix(v.Name, prefix) {
-			mine = append(mine, v)
-		}
-	}
-	return mine, nil
-}
-
-// attachments lists all rows of a volume, reservations included.
-func (c *cloud) attachments(id string) ([]attachment, error) {
-	var out struct {
-		Attachments []attachment `json:"attachments"`
-	}
-	err := c.ask("GET", "/attachments?all_tenants=1&volume_id="+id, nil, &out)
-	return out.Attachments, err
-}
-
-// ask sends one request to Cinder. An answer that is no success is an error.
-func (c *cloud) ask(method, path string, body, into any) error {
+// ask sends one request to a service. An answer that is no success is an error.
+func (c *cloud) ask(service, method, path string, body, into any) error {
 	if err := c.login(); err != nil {
 		return err
 	}
 	c.mu.Lock()
-	url, token := c.cinder+path, c.token
+	url, token := c.endpoints[service], c.token
 	c.mu.Unlock()
-	_, err := send(method, url, token, body, into)
+	if url == "" {
+		return fmt.Errorf("the cloud's catalogue has no %s", service)
+	}
+	_, err := send(service, method, url+path, token, body, into)
 	return err
 }
 
@@ -94,7 +56,6 @@ func (c *cloud) login() error {
 	}
 	var out struct {
 		Token struct {
-			Project struct{ ID string }
 			Catalog []struct {
 				Type      string
 				Endpoints []struct{ Interface, URL string }
@@ -102,29 +63,27 @@ func (c *cloud) login() error {
 		}
 	}
 	domain := map[string]string{"name": "Default"}
-	head, err := send("POST", keystone+"/auth/tokens", "", map[string]any{"auth": map[string]any{
+	head, err := send("", "POST", c.keystone+"/auth/tokens", "", map[string]any{"auth": map[string]any{
 		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{
-			"user": map[string]any{"name": "admin", "password": "lab", "domain": domain}}},
-		"scope": map[string]any{"project": map[string]any{"name": "admin", "domain": domain}},
+			"user": map[string]any{"name": c.user, "password": c.password, "domain": domain}}},
+		"scope": map[string]any{"project": map[string]any{"name": c.scope, "domain": domain}},
 	}}, &out)
 	if err != nil {
 		return err
 	}
+	c.endpoints = map[string]string{}
 	for _, service := range out.Token.Catalog {
 		for _, e := range service.Endpoints {
-			if service.Type == "volumev3" || service.Type == "block-storage" && e.Interface == "public" {
-				c.cinder = e.URL
+			if e.Interface == "public" {
+				c.endpoints[service.Type] = e.URL
 			}
 		}
 	}
-	if c.cinder == "" {
-		return fmt.Errorf("the cloud's catalogue has no block storage")
-	}
-	c.token, c.project = head.Get("X-Subject-Token"), out.Token.Project.ID
+	c.token = head.Get("X-Subject-Token")
 	return nil
 }
 
-func send(method, url, token string, body, into any) (http.Header, error) {
+func send(service, method, url, token string, body, into any) (http.Header, error) {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -140,7 +99,12 @@ func send(method, url, token string, body, into any) (http.Header, error) {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("OpenStack-API-Version", "volume 3.60")
+	switch service { // each has its own header
+	case cinder:
+		req.Header.Set("OpenStack-API-Version", "volume 3.60")
+	case manila:
+		req.Header.Set("X-OpenStack-Manila-API-Version", "2.74")
+	}
 	if token != "" {
 		req.Header.Set("X-Auth-Token", token)
 	}
@@ -168,12 +132,12 @@ func (c *cloud) revoke(user string) error {
 	token := c.token
 	c.mu.Unlock()
 	var found struct{ Users []struct{ ID string } }
-	if _, err := send("GET", keystone+"/users?name="+user, token, nil, &found); err != nil {
+	if _, err := send("", "GET", c.keystone+"/users?name="+user, token, nil, &found); err != nil {
 		return err
 	}
 	if len(found.Users) != 1 {
 		return fmt.Errorf("the cloud has %d users named %s", len(found.Users), user)
 	}
-	_, err := send("PATCH", keystone+"/users/"+found.Users[0].ID, token, map[string]any{"user": map[string]any{"password": "lab"}}, nil)
+	_, err := send("", "PATCH", c.keystone+"/users/"+found.Users[0].ID, token, map[string]any{"user": map[string]any{"password": "lab"}}, nil)
 	return err
 }

@@ -71,3 +71,30 @@ func (s *scene) tests(pkg, tag string) string {
 	}
 	return path
 }
+
+// realCluster: the conformance suite of connectors on a Docker host, with an
+// image of a Ceph cluster.
+func realCluster(s *scene) {
+	n := s.nodes[0]
+	r := s.newRawOn(n, "image", s.on, false)
+	const given = "/run/connection.json"
+	n.write(given, `{"volume_id": "`+r.id+`", "size": 1, "info": `+n.sh("cat", r.file)+`}`, 0o600)
+	s.conforms(n, "./connector/rbd", "TestConformanceOnARealCluster", "FUXI_RBD_CONNECTION="+given)
+}
+
+// realServer: that of shares, with one that the kernel of the storage machine
+// serves.
+func realServer(s *scene) {
+	n := s.nodes[0]
+	s.conforms(n, "./connector/nfs", "TestConformanceOnARealServer", "FUXI_NFS_EXPORT="+s.letIn(n, "share"))
+}
+
+// conforms runs one test of a connector on a host.
+func (s *scene) conforms(n *node, pkg, test, subject string) {
+	s.t.Helper()
+	n.push(s.tests(pkg, "lab"), "/run/connector.test")
+	out, err := n.long("env", subject, "CI=true", "/run/connector.test", "-test.timeout=20m", "-test.v", "-test.run=^"+test+"$")
+	if err != nil || !strings.Contains(out, "--- PASS: "+test) {
+		s.t.Errorf("%v\n%s", err, out)
+	}
+}

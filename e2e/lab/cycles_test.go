@@ -9,16 +9,26 @@ import (
 	"time"
 )
 
-// cycles attaches and detaches two volumes of one target host at once, again
-// and again. Nothing may be left, and no line be lost.
+// cycles attaches and detaches several volumes of one storage at once, again and
+// again. Nothing may be left, and no line be lost.
 func cycles(s *scene) {
 	n := s.nodes[0]
 	s.with(settings{"cinder": {`linger = "100ms"`}})
-	rounds := 3
+	width, rounds := 2, 3
 	if s.full {
 		rounds = 20
 	}
-	names := []string{s.name("left"), s.name("right")}
+	if s.on.name != "lvm" { // where attaching is quick
+		width, rounds = rounds, 1
+		if s.full {
+			rounds = 2
+		}
+	}
+	var names []string
+	for i := range width {
+		names = append(names, s.name(fmt.Sprint("v", i)))
+		s.make(n, names[i])
+	}
 	began := time.Now()
 	for round := range rounds {
 		var both sync.WaitGroup
@@ -38,7 +48,7 @@ func cycles(s *scene) {
 		}
 	}
 	n.clean(5 * time.Second) // at once: the cloud has them back, so the host has let go before
-	s.figures.add(fmt.Sprintf("a round of attaching, writing and detaching two volumes at once, mean of %d", rounds),
+	s.figures.add(fmt.Sprintf("a round of attaching, writing and detaching %d volumes on %s at once, mean of %d", width, s.on.name, rounds),
 		fmt.Sprintf("%.1f s", time.Since(began).Seconds()/float64(rounds)), "", "the cloud's share included")
 	for _, name := range names {
 		out := n.docker("run", "--rm", "--network", "none", "-v", name+":/vol", image, "cat", "/vol/f")

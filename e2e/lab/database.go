@@ -13,14 +13,28 @@ import (
 type database struct {
 	*node
 	container, volume string
+	file              string // that it writes, in the volume
 }
 
 // newDatabase starts one.
 func (s *scene) newDatabase(n *node, what string) *database {
 	s.t.Helper()
-	d := &database{node: n, container: s.name(what), volume: s.name(what)}
+	return s.newDatabaseOn(n, what, s.on)
+}
+
+// newDatabaseOn starts one whose volume is on another storage than the scene's.
+func (s *scene) newDatabaseOn(n *node, what string, st storage) *database {
+	s.t.Helper()
+	s.makeOn(n, s.name(what), st)
+	return s.newWriter(n, what, s.name(what), "wal")
+}
+
+// newWriter starts one on a volume that others may have, too.
+func (s *scene) newWriter(n *node, what, volume, file string) *database {
+	s.t.Helper()
+	d := &database{node: n, container: s.name(what), volume: volume, file: file}
 	n.docker("run", "-d", "--name", d.container, "--network", "none", "--stop-signal", "KILL",
-		"--volume-driver", "fuxi", "-v", d.volume+":/vol", "-v", committer+":/committer:ro", image, "/committer", "/vol/wal")
+		"--volume-driver", "fuxi", "-v", d.volume+":/vol", "-v", committer+":/committer:ro", image, "/committer", "/vol/"+file)
 	d.past(3)
 	return d
 }
@@ -76,7 +90,7 @@ func (d *database) goesOn() { d.t.Helper(); d.past(d.committed() + 3) }
 func (d *database) count(on *node, told int) int {
 	d.t.Helper()
 	out := on.docker("run", "--rm", "--network", "none", "-v", d.volume+":/vol", image,
-		"awk", `$1 != NR { bad = NR } END { print NR, bad+0 }`, "/vol/wal")
+		"awk", `$1 != NR { bad = NR } END { print NR, bad+0 }`, "/vol/"+d.file)
 	var lines, bad int
 	if _, err := fmt.Sscan(strings.TrimSpace(out), &lines, &bad); err != nil || bad > 0 || lines < told {
 		d.t.Fatalf("%s has %d lines, %d were committed, line %d is wrong: %s %v", d.volume, lines, told, bad, out, err)

@@ -1,9 +1,10 @@
 // Package lab tests fuxi where its users run it: on Docker hosts of a real
-// OpenStack. The hosts, the cloud and the storage are those of scripts/lab; the
-// plugin is the binary as it is shipped, installed as its manual says. It is
-// spoken to through Docker and through its own command only. Whatever a run
-// leaves behind (session, node record, device, map, mount, attachment, volume)
-// fails it.
+// OpenStack. The hosts, the cloud and the storage are those of scripts/lab (only
+// Nova is simulated, since no virtual machine fits in there; the disks that it
+// plugs in are real). The plugin is the binary as it is shipped, installed as its
+// manual says. It is spoken to through Docker and through its own command only.
+// Whatever a run leaves behind (session, node record, device, map, mapped image,
+// mount, attachment, access rule, volume, share) fails it.
 //
 //	make e2e            what continuous integration runs
 //	make e2e FULL=1     everything, with the figures for docs/lab-figures.md

@@ -55,6 +55,13 @@ times are upper bounds.
 	for _, g := range f.all {
 		fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", g.what, g.value, g.target, strings.ReplaceAll(g.note, "|", "\\|"))
 	}
+	text.WriteString(`
+"Missed": the own time of a mount is what is left of it beside calls to the cloud, commands and waiting for devices, by the
+clock; what fuxi computes and writes to its journal is in it. A guest has one processor, which udev, multipathd and the
+processes they start want at the same moments, and the guests share those of one machine: most of it is waiting for a turn,
+and the least of several mounts is nearer to fuxi than the median. Elsewhere it is a tenth of that
+([benchmarks.md](benchmarks.md)).
+`)
 	fmt.Fprintf(&text, "\nThe lab consisted of\n\n```\n%s\n```\n", versions)
 	return os.WriteFile(path, []byte(text.String()), 0o644)
 }

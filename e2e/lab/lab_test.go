@@ -4,57 +4,69 @@ package lab
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
-// scenario is one thing that must hold in the lab.
-type scenario struct {
-	name  string
-	nodes int // Docker hosts it needs for itself; 0 is one
-	full  bool
-	play  func(*scene)
-}
-
 // together are those that disturb nobody but their own host.
 func together() []scenario {
-	return []scenario{
-		{name: "Crashes", play: crashes},
-		{name: "MainJob", play: mainJob},
-		{name: "Cycles", play: cycles},
-		{name: "Restarts", play: restarts},
-		{name: "PowerLoss", play: powerLoss},
-		{name: "Multipath", play: multipath},
-		{name: "Grow", play: grow},
-		{name: "WrongSecret", play: wrongSecret},
-		{name: "Neighbours", full: true, play: neighbours},
-		{name: "TokenExpires", full: true, play: tokenExpires},
-		{name: "RealTarget", play: realTarget},
-		{name: "Recordings", full: true, play: recordings},
-	}
+	return slices.Concat(
+		[]scenario{{name: "Crashes", play: crashes}},
+		on(scenario{name: "MainJob", play: mainJob}, lvm(), ceph(), nfs(), nova()),
+		on(scenario{name: "Cycles", play: cycles}, lvm(), ceph(), nfs()),
+		on(scenario{name: "Restarts", play: restarts}, lvm(), nfs()),
+		on(scenario{name: "Restarts", full: true, play: restarts}, ceph()), // nothing runs for it on the host
+		on(scenario{name: "PowerLoss", play: powerLoss}, lvm(), ceph(), nfs()),
+		on(scenario{name: "Grow", play: grow}, lvm(), ceph(), nfs()),
+		[]scenario{
+			{name: "Multipath", play: multipath},
+			{name: "WrongSecret", play: wrongSecret},
+			{name: "WrongKeyring", on: ceph(), play: wrongKeyring},
+			{name: "AccessRefused", on: nfs(), play: accessRefused},
+			{name: "SilentExport", on: nfs(), play: silentExport},
+			{name: "DeadServer", on: nfs(), play: deadServer},
+			{name: "AnotherInstance", on: nova(), play: anotherInstance},
+			{name: "WrongSerial", on: nova(), play: wrongSerial},
+			{name: "Neighbours", full: true, play: neighbours},
+			{name: "TokenExpires", full: true, play: tokenExpires},
+			{name: "RealTarget", play: realTarget},
+			{name: "RealCluster", on: ceph(), play: realCluster},
+			{name: "RealServer", on: nfs(), play: realServer},
+			{name: "Recordings", full: true, play: recordings},
+		})
 }
 
 // pairs are those that need two hosts. They come one after the other: waiting
 // for the second, they would keep others from the first.
 func pairs() []scenario {
-	return []scenario{
-		{name: "TwoNodes", nodes: 2, play: twoNodes},
-		{name: "Clone", nodes: 2, play: clone},
-	}
+	return slices.Concat(
+		on(scenario{name: "TwoNodes", nodes: 2, play: twoNodes}, lvm(), ceph()),
+		[]scenario{
+			{name: "HolderGone", nodes: 2, on: ceph(), play: holderGone},
+			{name: "ManyWriters", nodes: 2, on: nfs(), play: manyWriters},
+			{name: "Multiattach", nodes: 2, play: multiattach},
+			{name: "WebFarm", nodes: 2, on: nfs(), play: webFarm},
+			{name: "Clone", nodes: 2, play: clone},
+		})
 }
 
 // alone are those that take the cloud or the storage away from everybody, or
 // measure.
 func alone() []scenario {
-	return []scenario{
-		{name: "ServicesRestart", play: servicesRestart},
-		{name: "CloudAway", play: cloudAway},
-		{name: "StorageReboots", play: storageReboots},
-		{name: "Speed", play: speed},
-	}
+	return slices.Concat(
+		on(scenario{name: "ServicesRestart", play: servicesRestart}, lvm(), ceph(), nfs()),
+		[]scenario{
+			{name: "CephRestarts", on: ceph(), play: cephRestarts},
+			{name: "CephForbids", on: ceph(), play: cephForbids},
+			{name: "CloudAway", play: cloudAway},
+			{name: "StorageReboots", play: storageReboots},
+			{name: "Speed", play: speed},
+		},
+		on(scenario{name: "Speed", play: storageSpeed}, ceph(), nfs()))
 }
 
 // TestLab is the whole run. Its parts have names to be chosen by, as in
-// -run TestLab/Together/MainJob.
+// -run TestLab/Together/MainJob-lvm.
 func TestLab(t *testing.T) {
 	c := newCourse(t)
 	part := func(name string, all []scenario, parallel bool) {
@@ -67,7 +79,7 @@ func TestLab(t *testing.T) {
 					if parallel {
 						t.Parallel()
 					}
-					newScene(t, c, sc.name, max(sc.nodes, 1)).play(sc.play)
+					newScene(t, c, sc).play(sc.play)
 				})
 			}
 		})

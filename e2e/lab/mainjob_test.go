@@ -3,28 +3,32 @@
 package lab
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
 // mainJob is a volume's life as Docker's users live it: create, run, copy,
 // restart, a plugin and then an engine that are killed, remove. The cloud is
-// looked at after each step.
+// looked at after each step. It is the same on every storage.
 func mainJob(s *scene) {
 	n := s.nodes[0]
 	name := s.name("db")
-	n.docker("volume", "create", "-d", "fuxi", "-o", "size=1", "-o", "volume_type=lvm", name)
+	n.docker(slices.Concat([]string{"volume", "create", "-d", "fuxi", "-o", "size=1"}, s.on.options, []string{name})...)
 	v := s.one(name)
-	if v.Type != "lvm" || v.Size != 1 || v.Status != "available" || v.Metadata["volume_from"] != "fuxi" {
+	if v.Type != s.on.kind || v.Size != 1 || v.Status != "available" || v.Metadata["volume_from"] != "fuxi" {
 		s.t.Errorf("the cloud made %+v", v)
 	}
 	if out := n.docker("volume", "ls", "--format", "{{.Driver}} {{.Name}}"); !strings.Contains("\n"+out+"\n", "\nfuxi "+name+"\n") {
 		s.t.Errorf("docker volume ls shows\n%s", out)
 	}
 	d := s.newDatabase(n, "db")
-	v = s.one(name)
-	if v.Status != "in-use" || len(v.Attachments) != 1 || v.Attachments[0].Host != n.name || v.Metadata["fuxi:formatted"] == "" {
+	if v = s.one(name); !v.usedBy(n.name) || v.Metadata["fuxi:formatted"] == "" {
 		s.t.Errorf("with a container on %s the cloud shows %+v", n.name, v)
+	}
+	if out := n.docker("exec", d.container, "cat", "/proc/mounts"); !regexp.MustCompile("(?m)" + s.on.seen).MatchString(out) {
+		s.t.Errorf("the container does not see a volume of %s:\n%s", s.on.name, out)
 	}
 	copies(s, d)
 	fuxiKilled(s, d)

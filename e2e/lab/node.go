@@ -5,6 +5,7 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,21 +90,32 @@ type settings map[string][]string
 // text is fuxi.toml with what differs from a fresh installation.
 func (s settings) text() string {
 	all := settings{
+		"plugin": {`providers = ["cinder", "manila"]`},
 		"cloud":  {`cloud = "lab"`},
 		"cinder": {`volume_type = "lvm"`, `linger = "2s"`},
 		"log":    {`level = "debug"`, `format = "json"`},
-	}
-	for section, lines := range s {
-		for _, line := range lines {
-			key, _, _ := strings.Cut(line, " ")
-			all[section] = append(slices.DeleteFunc(all[section], func(l string) bool { return strings.HasPrefix(l, key+" ") }), line)
-		}
-	}
+	}.and(s)
 	var out strings.Builder
-	for _, section := range []string{"plugin", "cloud", "cinder", "host", "log"} {
+	for _, section := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(&out, "[%s]\n%s\n\n", section, strings.Join(all[section], "\n"))
 	}
 	return out.String()
+}
+
+// and is both, where they differ the others.
+func (s settings) and(others settings) settings {
+	both := maps.Clone(s)
+	if both == nil {
+		both = settings{}
+	}
+	for section, lines := range others {
+		for _, line := range lines {
+			key, _, _ := strings.Cut(line, " ")
+			same := func(l string) bool { return strings.HasPrefix(l, key+" ") }
+			both[section] = append(slices.DeleteFunc(slices.Clone(both[section]), same), line)
+		}
+	}
+	return both
 }
 
 // install does what the manual tells an administrator to do.
@@ -117,7 +129,7 @@ func (n *node) install(fuxi, clouds string, s settings) {
 
 func (n *node) configure(s settings) {
 	n.t.Helper()
-	n.write("/etc/fuxi/fuxi.toml", s.text(), 0o644)
+	n.write("/etc/fuxi/fuxi.toml", strings.ReplaceAll(s.text(), itself, server(n.name)), 0o644)
 }
 
 // start has fuxi started as a service, now and at every start of the machine

@@ -3,145 +3,47 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
-// course is one run of the tests against the lab: what all of them share.
-type course struct {
-	lab     lab
-	cloud   *cloud
-	id      string // begins the names of all volumes of this run
-	full    bool
-	fuxi    string // the binary under test
-	figures *figures
-
-	mu    sync.Mutex
-	freed *sync.Cond
-	free  []string // nodes that no test has
-	nodes []string
-
-	versions string // of what the lab consists of
-}
-
-// newCourse finds the lab, prints what it consists of, and installs fuxi on
-// its Docker hosts.
-func newCourse(t *testing.T) *course {
-	t.Helper()
-	l, err := findLab()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &course{
-		lab: l, cloud: &cloud{}, full: os.Getenv("FULL") == "1", figures: &figures{},
-		id: fmt.Sprintf("e2e-%06x", rand.IntN(1<<24)), fuxi: build(t, "cmd/fuxi"),
-	}
-	program := build(t, "e2e/lab/committer")
-	c.freed = sync.NewCond(&c.mu)
-	if c.nodes, err = l.nodes(); err != nil {
-		t.Fatal(err)
-	}
-	c.free = append(c.free, c.nodes...)
-	if c.versions, err = l.versions(); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Printf("The lab, tested on %s:\n%s\n", strings.Join(c.nodes, ", "), c.versions)
-	var all sync.WaitGroup
-	for _, name := range c.nodes {
-		all.Go(func() {
-			n := &node{t: t, lab: l, name: name}
-			n.sh("docker ps -aq | xargs -r docker rm -f >/dev/null; /lab/unit fuxi stop 2>&1 || [ ! -e /run/units/fuxi ]")
-			n.install(c.fuxi, c.clouds(), settings{})
-			n.push(program, committer)
-			n.start()
-		})
-	}
-	all.Wait()
-	c.sweep(t)
-	return c
-}
-
-// sweep removes what a run that was interrupted left in a lab that stayed up.
-func (c *course) sweep(t *testing.T) {
-	t.Helper()
-	for _, name := range c.nodes {
-		n := &node{t: t, lab: c.lab, name: name}
-		n.sh("for v in $(fuxi ls -q | grep ^e2e-); do docker volume rm $v || fuxi rm $v; done 2>&1; true")
-	}
-}
-
-// build makes a program of this project, without C; FUXI_TEST_BIN has fuxi
-// already.
-func build(t *testing.T, program string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), filepath.Base(program))
-	if dir := os.Getenv("FUXI_TEST_BIN"); dir != "" && program == "cmd/fuxi" {
-		return filepath.Join(dir, "fuxi")
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "e2e", "-o", path, "github.com/openstack/fuxi/"+program)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
-}
-
-// clouds is a clouds.yaml with the account of a plain member.
-func (c *course) clouds() string {
-	return `clouds:
-  lab:
-    auth:
-      auth_url: ` + keystone + `
-      username: demo
-      password: lab
-      project_name: demo
-      user_domain_name: Default
-      project_domain_name: Default
-    region_name: RegionOne
-`
-}
-
-// take waits until so many nodes are free and takes them all at once, so that
-// tests that need two never wait for each other.
-func (c *course) take(count int) []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.free) < count {
-		c.freed.Wait()
-	}
-	taken := append([]string{}, c.free[:count]...)
-	c.free = c.free[count:]
-	return taken
-}
-
-func (c *course) put(names []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.free = append(c.free, names...)
-	c.freed.Broadcast()
+// scenario is one thing that must hold in the lab.
+type scenario struct {
+	name  string
+	nodes int     // Docker hosts it needs for itself; 0 is one
+	on    storage // where its volumes are; none is lvm
+	full  bool
+	play  func(*scene)
 }
 
 // scene is one test with the Docker hosts it has for itself.
 type scene struct {
 	*course
 	t     *testing.T
+	cloud *cloud // where its volumes are asked for
 	nodes []*node
-	names string // begins the names of its volumes and containers
+	names string  // begins the names of its volumes and containers
+	own   string  // besides, names of volumes that are given by what it proves, as a pattern; "" is none
+	on    storage // where its volumes are
+
+	changed bool // the nodes have other settings than those of every test
 }
 
 // newScene waits for its nodes, on each of which fuxi runs with the settings of
 // every test. When the test ends, however it ends, its containers and volumes
 // are removed and the nodes are given on.
-func newScene(t *testing.T, c *course, name string, count int) *scene {
+func newScene(t *testing.T, c *course, sc scenario) *scene {
 	t.Helper()
-	s := &scene{course: c, t: t, names: fmt.Sprintf("%s-%s-", c.id, name)}
+	s := &scene{course: c, cloud: c.cloud, t: t, names: fmt.Sprintf("%s-%s-", c.id, sc.name), on: sc.on}
+	if s.on.name == "" {
+		s.on = lvm()
+	}
+	count := max(sc.nodes, 1)
 	if count > len(c.nodes) {
 		t.Fatalf("this test needs %d Docker hosts, the lab has %d", count, len(c.nodes))
 	}
@@ -149,6 +51,17 @@ func newScene(t *testing.T, c *course, name string, count int) *scene {
 	t.Cleanup(func() { c.put(taken) })
 	for _, name := range taken {
 		s.nodes = append(s.nodes, &node{t: t, lab: c.lab, name: name})
+	}
+	if s.on.simulated {
+		s.simulate()
+	}
+	if len(s.on.settings) > 0 {
+		t.Cleanup(func() {
+			s.set(settings{})
+			s.forget()
+		})
+		s.forget()
+		s.set(s.on.settings)
 	}
 	// Run from the last to the first.
 	t.Cleanup(s.removeVolumes)
@@ -172,17 +85,22 @@ func (s *scene) play(act func(*scene)) {
 func (s *scene) name(what string) string { return s.names + what }
 
 // with restarts fuxi on every node of the scene with other settings, and in the
-// end with those of every test.
+// end with those of before.
 func (s *scene) with(changed settings) {
 	s.t.Helper()
-	set := func(to settings) {
-		for _, n := range s.nodes {
-			n.configure(to)
-			n.restart()
-		}
+	if !s.changed {
+		s.t.Cleanup(func() { s.set(s.on.settings) })
 	}
-	set(changed)
-	s.t.Cleanup(func() { set(settings{}) })
+	s.changed = true
+	s.set(s.on.settings.and(changed))
+}
+
+func (s *scene) set(to settings) {
+	s.t.Helper()
+	for _, n := range s.nodes {
+		n.configure(to)
+		n.restart()
+	}
 }
 
 // removeContainers ends the test's containers.
@@ -203,34 +121,49 @@ func (s *scene) insistOnNothing() {
 	for _, n := range s.nodes {
 		n.clean(45 * time.Second)
 	}
+	for _, v := range s.mine() {
+		if len(v.Attachments) > 0 {
+			s.t.Errorf("no host has anything any more, but the cloud shows %+v", v)
+		}
+	}
+}
+
+// mine are the scene's volumes in the cloud.
+func (s *scene) mine() []volume {
+	s.t.Helper()
+	all, err := s.cloud.volumes("")
+	if err != nil {
+		s.t.Error(err)
+	}
+	return slices.DeleteFunc(all, func(v volume) bool {
+		return !strings.HasPrefix(v.Name, s.names) && (s.own == "" || !regexp.MustCompile(s.own).MatchString(v.Name))
+	})
 }
 
 // removeVolumes removes what is left of the scene's volumes. Another host may
 // have made them, so fuxi is asked, not Docker's memory.
 func (s *scene) removeVolumes() {
 	n := s.nodes[0]
-	script := fmt.Sprintf(`for v in $(fuxi ls -q | grep '^%s'); do docker volume rm $v || fuxi rm $v; done`, s.names)
+	script := fmt.Sprintf(`for v in $(fuxi ls -q | grep -E '^%s|%s'); do docker volume rm $v || fuxi rm $v; done`, s.names, cmp.Or(s.own, "^$"))
 	if _, err := n.try(script); err != nil {
 		s.t.Errorf("removing volumes on %s: %v", n.name, err)
 	}
-	left, err := s.cloud.volumes(s.names)
-	if err != nil || len(left) > 0 {
-		s.t.Errorf("left in the cloud: %v %+v", err, left)
+	if left := s.mine(); len(left) > 0 {
+		s.t.Errorf("left in the cloud: %+v", left)
 	}
 }
 
 // show prints what helps to understand a failure.
 func (s *scene) show() {
 	for _, n := range s.nodes {
-		out, _ := n.try(`for c in "docker ps -a" "fuxi status --all" "iscsiadm -m session" "iscsiadm -m node" "multipath -ll" "ls -l /dev/disk/by-path" "grep fuxi /proc/mounts" "dmesg | tail -n 25"; do
+		out, _ := n.try(`for c in "docker ps -a" "fuxi status --all" "iscsiadm -m session" "iscsiadm -m node" "multipath -ll" "rbd showmapped" "ls -l /dev/disk/by-path" "iptables -S OUTPUT" "grep fuxi /proc/mounts" "dmesg | tail -n 25"; do
 	echo "--- $c"; bash -c "$c" 2>&1
 done`)
 		s.t.Logf("on %s:\n%s\n--- the end of fuxi's log\n%s", n.name, out, n.log(60))
 	}
-	all, err := s.cloud.volumes(s.names)
-	s.t.Logf("in the cloud: %v", err)
-	for _, v := range all {
-		rows, _ := s.cloud.attachments(v.ID)
+	s.t.Log("in the cloud:")
+	for _, v := range s.mine() {
+		rows, _ := s.cloud.attachments(v)
 		s.t.Logf("  %s %s %s %d GiB %v, attachments %v", v.Name, v.ID, v.Status, v.Size, v.Attachments, rows)
 	}
 }
@@ -250,7 +183,7 @@ func (s *scene) released(name string, limit time.Duration) {
 	s.t.Helper()
 	eventually(s.t, limit, func() string {
 		v := s.one(name)
-		rows, err := s.cloud.attachments(v.ID)
+		rows, err := s.cloud.attachments(v)
 		if err != nil || v.Status != "available" || len(rows) > 0 {
 			return fmt.Sprintf("%s is %s, attachments %v %v", name, v.Status, rows, err)
 		}

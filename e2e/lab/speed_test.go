@@ -25,7 +25,7 @@ func speed(s *scene) {
 	name := s.name("cold")
 	n.docker("volume", "create", "-d", "fuxi", name)
 	s.coldMount(n, name) // makes the filesystem
-	s.ownTime(n, name, rounds)
+	s.ownTime(n, name, max(rounds, 3), 12)
 	s.traceIsTrue(n, name)
 	s.against(n, name, false, rounds)
 	s.against(n, name, true, rounds)
@@ -67,14 +67,19 @@ func (s *scene) traced(n *node, changed settings, act func()) []trace.Line {
 	return all
 }
 
-// ownTime takes from fuxi's log what of a cold mount is its own.
-func (s *scene) ownTime(n *node, name string, rounds int) {
+// ownTime takes from fuxi's log what of a cold mount is its own: by the clock, and
+// of the processor. In a guest whose one processor multipathd, udev and what the
+// mount starts want at the same moments, and on a machine that has not one for
+// each guest, the first is mostly waiting for a turn. The guest's kernel counts
+// processor time in ticks of 10 ms, whoever is met by one: only a mean says
+// something.
+func (s *scene) ownTime(n *node, name string, rounds, mostCommands int) {
 	s.t.Helper()
 	for range rounds {
 		s.coldMount(n, name)
 	}
-	pattern := regexp.MustCompile(`own=(\S+) total=(\S+)`)
-	var own, total []time.Duration
+	pattern := regexp.MustCompile(`own=(\S+) total=(\S+) own_cpu=(\S+) cpu=(\S+)`)
+	var own, total, ownCPU, cpu []time.Duration
 	steps := ""
 	for line := range strings.Lines(n.sh(fmt.Sprintf(`/lab/unit fuxi logs | grep -a '"msg":"mount steps"' | grep '"volume":"%s"' | tail -n %d`, name, rounds))) {
 		var l struct{ Steps string }
@@ -82,15 +87,29 @@ func (s *scene) ownTime(n *node, name string, rounds int) {
 		if err := json.Unmarshal([]byte(line), &l); err != nil || m == nil {
 			s.t.Fatalf("fuxi's log has %q: %v", line, err)
 		}
-		mine, _ := time.ParseDuration(m[1])
-		whole, _ := time.ParseDuration(m[2])
-		own, total, steps = append(own, mine), append(total, whole), l.Steps
+		for i, all := range []*[]time.Duration{&own, &total, &ownCPU, &cpu} {
+			took, err := time.ParseDuration(m[i+1])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			*all = append(*all, took)
+		}
+		steps = l.Steps
 	}
 	if len(own) != rounds {
 		s.t.Fatalf("fuxi's log tells of %d mounts, there were %d", len(own), rounds)
 	}
-	s.target("own time of a cold mount, median", median(own).Round(100*time.Microsecond).String(), "≤ 20ms", median(own) <= 20*time.Millisecond,
-		fmt.Sprintf("of %s in all; the least %s, the most %s", median(total).Round(time.Millisecond), slices.Min(own).Round(100*time.Microsecond), slices.Max(own).Round(100*time.Microsecond)))
+	s.target("own time of a cold mount on "+s.on.name+", median", median(own).Round(100*time.Microsecond).String(), "≤ 20ms", median(own) <= 20*time.Millisecond,
+		fmt.Sprintf("by the clock, of %s in all; the least %s, the most %s of %d", median(total).Round(time.Millisecond),
+			slices.Min(own).Round(100*time.Microsecond), slices.Max(own).Round(100*time.Microsecond), rounds))
+	s.figures.add("processor time of a cold mount on "+s.on.name+", mean", mean(ownCPU).Round(time.Millisecond).String(), "",
+		fmt.Sprintf("of %s in the whole mount, which is all that fuxi computes: also while it waits, and for calls and commands", mean(cpu).Round(time.Millisecond)))
+	s.countCommands(steps, mostCommands)
+}
+
+// countCommands takes the commands from the steps of a cold mount.
+func (s *scene) countCommands(steps string, most int) {
+	s.t.Helper()
 	var names []string
 	commands := 0
 	for _, m := range regexp.MustCompile(`host:"((?:[^"\\]|\\.)*)"=(\S+)`).FindAllStringSubmatch(steps, -1) {
@@ -100,9 +119,9 @@ func (s *scene) ownTime(n *node, name string, rounds int) {
 			commands++
 		}
 	}
-	s.figures.add("host commands and mounts in a cold mount", fmt.Sprint(commands), "≤ 12", "with what is written to files: "+strings.Join(names, ", "))
-	if commands > 12 {
-		s.t.Errorf("a cold mount takes %d host commands: %q", commands, names)
+	s.figures.add("host commands and mounts in a cold mount on "+s.on.name, fmt.Sprint(commands), fmt.Sprintf("≤ %d", most), "with what is written to files: "+strings.Join(names, ", "))
+	if commands > most {
+		s.t.Errorf("a cold mount on "+s.on.name+" takes %d host commands: %q", commands, names)
 	}
 }
 
@@ -141,6 +160,14 @@ func (s *scene) target(what, value, want string, met bool, note string) {
 		value += " (missed)"
 	}
 	s.figures.add(what, value, want, note)
+}
+
+func mean(all []time.Duration) time.Duration {
+	var sum time.Duration
+	for _, one := range all {
+		sum += one
+	}
+	return sum / time.Duration(len(all))
 }
 
 func median(all []time.Duration) time.Duration {

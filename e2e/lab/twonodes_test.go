@@ -67,7 +67,7 @@ func twoNodes(s *scene) {
 	if limit := linger + detach + 10*time.Second + busy; took > limit {
 		s.t.Errorf("%s got the volume %s after %s had stopped, at most %s are allowed", second.name, took, first.name, limit)
 	}
-	s.figures.add("another host gets the volume after its user stopped", fmt.Sprintf("%.1f s", took.Seconds()),
+	s.figures.add("another host gets a volume on "+s.on.name+" after its user stopped", fmt.Sprintf("%.1f s", took.Seconds()),
 		fmt.Sprintf("≤ %.1f s", (linger+detach+10*time.Second+busy).Seconds()),
 		fmt.Sprintf("linger 2 s, detach %.1f s, and 10 s for attach and mount on the other host, of which the cloud took %.1f s", detach.Seconds(), exposed.Seconds()))
 	told := d.committed()
