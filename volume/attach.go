@@ -158,6 +158,9 @@ func (s *Service) expose(ctx context.Context, h *handle, v Volume) error {
 	if err != nil {
 		return wrap(err, "exposing %s to this host", v.Name)
 	}
+	if v.shared() {
+		h.show("waiting until the cloud lets this host in: openstack share access list " + v.ID)
+	}
 	conn, err := s.of(h.key).Attacher.Expose(ctx, v, h.rec.Attachment, me)
 	if err == nil && v.shared() {
 		conn, err = withUsersOptions(conn, v)

@@ -94,7 +94,7 @@ func (c *Connector) arrive(ctx context.Context, v *wanted) (match, error) {
 	if ctx.Err() != nil {
 		return match{}, context.Cause(ctx)
 	}
-	patience, cancel := context.WithTimeout(ctx, c.options.Arrival)
+	patience, cancel := context.WithTimeoutCause(ctx, c.options.Arrival, errors.New("it did not come"))
 	defer cancel()
 	var found match
 	rescan := time.Now().Add(rescanAfter)
@@ -118,7 +118,7 @@ func (c *Connector) arrive(ctx context.Context, v *wanted) (match, error) {
 	case ctx.Err() != nil:
 		return found, err // the caller's own deadline, or it gave up
 	}
-	return found, fmt.Errorf("%w: %s", err, c.missing(v))
+	return found, fmt.Errorf("%w: %s; Nova has plugged it into server %v: if that is not this machine, set [nova] instance_id", err, c.missing(v), v.Data["server"])
 }
 
 // Find resolves the connection to its disk as sysfs shows it now.
