@@ -79,13 +79,6 @@ func fatSector(label string) []byte {
 
 const serverID = "6f1c2f0a-5a9e-4a0e-8d1b-3c2b1a0f9e01"
 
-func needISO(t *testing.T) {
-	known, _ := os.ReadFile("/proc/filesystems")
-	if !strings.Contains(string(known), "iso9660") {
-		hosttest.Skip(t, "needs a kernel with iso9660 (modprobe isofs)")
-	}
-}
-
 // plugged is a pretend machine with a disk of its own, and one of these bytes.
 func plugged(t *testing.T, content []byte) *pretend.Machine {
 	m := pretend.New(t)
@@ -102,29 +95,6 @@ func plugged(t *testing.T, content []byte) *pretend.Machine {
 	}
 	h.Plug(disk, pretend.Plug{Bus: pretend.SCSI})
 	return m
-}
-
-func TestConfigDrive(t *testing.T) {
-	needISO(t)
-	for name, test := range map[string]struct {
-		content []byte
-		want    string
-		says    string
-	}{
-		"iso9660":      {content: isoImage("config-2", []byte(`{"uuid": "`+serverID+`", "name": "vm"}`)), want: serverID},
-		"upper case":   {content: isoImage("CONFIG-2", []byte(`{"uuid": "`+serverID+`"}`)), want: serverID},
-		"another disc": {content: isoImage("cidata", []byte(`{"uuid": "`+serverID+`"}`))},
-		"no uuid":      {content: isoImage("config-2", []byte(`{"name": "vm"}`)), says: "no uuid"},
-		"no JSON":      {content: isoImage("config-2", []byte(`#cloud-config`)), says: "meta_data.json"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := plugged(t, test.content)
-			id, err := m.Host.ConfigDriveInstance(hosttest.Context(t))
-			if id != test.want || test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
-				t.Errorf("%q, %v; want %q, saying %q", id, err, test.want, test.says)
-			}
-		})
-	}
 }
 
 // Where there is no config drive nothing is mounted, so this needs no such kernel.

@@ -89,6 +89,14 @@ func realServer(s *scene) {
 	s.conforms(n, "./connector/nfs", "TestConformanceOnARealServer", "FUXI_NFS_EXPORT="+s.letIn(n, "share"))
 }
 
+// configDrive: an ISO image that says which server this is, on a kernel that can
+// mount one, which many kernels outside of clouds cannot.
+func configDrive(s *scene) {
+	n := s.nodes[0]
+	n.sh("modprobe isofs")
+	s.conforms(n, "./connector/host", "TestConfigDrive", "LC_ALL=C")
+}
+
 // conforms runs one test of a connector on a host.
 func (s *scene) conforms(n *node, pkg, test, subject string) {
 	s.t.Helper()

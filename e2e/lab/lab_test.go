@@ -32,6 +32,7 @@ func together() []scenario {
 			{name: "RealTarget", play: realTarget},
 			{name: "RealCluster", on: ceph(), play: realCluster},
 			{name: "RealServer", on: nfs(), play: realServer},
+			{name: "ConfigDrive", play: configDrive},
 			{name: "Recordings", full: true, play: recordings},
 		})
 }
