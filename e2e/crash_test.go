@@ -361,7 +361,7 @@ func crashTable(t *testing.T, share bool) {
 			for _, when := range []string{"before", "after"} {
 				t.Run(fmt.Sprintf("%03d-%s-%s", l.N, when, strings.ReplaceAll(l.What, "/", "|")), func(t *testing.T) {
 					t.Parallel()
-					crashAt(t, cloud, fmt.Sprintf("%d:%s", l.N, when), fmt.Sprintf("v%d%s", l.N, when), share)
+					crashAt(t, cloud, fmt.Sprintf("%d:%s", l.N, when), fmt.Sprintf("v%d%s", l.N, when), share, share && l.N > len(lines)-spare)
 				})
 			}
 		}
@@ -371,7 +371,11 @@ func crashTable(t *testing.T, share bool) {
 	}
 }
 
-func crashAt(t *testing.T, cloud *rig.Cloud, point, name string, share bool) {
+// spare crossings at the end of a share's life may not come: how often the cloud
+// is asked whether a rule or the share is gone is not the same each time.
+const spare = 6
+
+func crashAt(t *testing.T, cloud *rig.Cloud, point, name string, share, mayNotCome bool) {
 	d := rig.NewDaemon(t, cloud, name, lifeSettings(share))
 	l := &life{t: t, d: d, cloud: cloud, name: name, kill: point, share: share}
 	d.Launch("FUXI_KILL_AT=" + point)
@@ -380,7 +384,7 @@ func crashAt(t *testing.T, cloud *rig.Cloud, point, name string, share bool) {
 		d.Start()
 	}
 	l.run()
-	if !l.died {
+	if !l.died && !mayNotCome {
 		t.Errorf("the process never came to crossing %s", point)
 	}
 	d.Stop()

@@ -93,8 +93,8 @@ func regions(catalog *tokens.ServiceCatalog, kind string) []string {
 	return slices.Compact(all)
 }
 
-// maskIDs replaces the project and every object id of a path by a word, so
-// that equal calls have equal names.
+// maskIDs replaces the project, every object id and every key of metadata in a
+// path by a word, so that equal calls have equal names.
 func maskIDs(path, project string) string {
 	parts := strings.Split(path, "/")
 	for i, p := range parts {
@@ -104,6 +104,8 @@ func maskIDs(path, project string) string {
 			parts[i] = "{project}"
 		case isID(p):
 			parts[i] = "{id}"
+		case i > 0 && parts[i-1] == "metadata":
+			parts[i] = "{key}"
 		}
 	}
 	return strings.Join(parts, "/")
