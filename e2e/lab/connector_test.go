@@ -93,7 +93,7 @@ func realServer(s *scene) {
 // mount one, which many kernels outside of clouds cannot.
 func configDrive(s *scene) {
 	n := s.nodes[0]
-	n.sh("modprobe isofs")
+	n.sh("modprobe -a isofs fuse loop")
 	s.conforms(n, "./connector/host", "TestConfigDrive", "LC_ALL=C")
 }
 
