@@ -115,12 +115,25 @@ func (c *Connector) find(ctx context.Context, conn connector.Connection) (connec
 	if err != nil {
 		return connector.Source{}, err
 	}
-	paths, err := c.paths(v)
-	if err != nil {
-		return connector.Source{}, err
-	}
-	return c.source(v, paths)
+	var src connector.Source
+	waiting, cancel := context.WithTimeout(ctx, reloadTime)
+	defer cancel()
+	_ = c.host.Poll(waiting, "the map of "+v.VolumeID+" to be reloaded", func() (bool, error) {
+		var paths []path
+		if paths, err = c.paths(v); err == nil {
+			src, err = c.source(v, paths)
+		}
+		return !errors.Is(err, errReloading), nil
+	})
+	return src, err
 }
+
+// errReloading is a map to which multipathd just gives another table, as when a
+// path has joined.
+var errReloading = errors.New("is suspended or has no table yet")
+
+// reloadTime is for multipathd to do so.
+const reloadTime = 3 * time.Second
 
 // Disconnect proves the volume's device idle, flushes it, takes away its map and
 // its disks, logs out of every session that has no other disk, and deletes the

@@ -68,7 +68,7 @@ func (c *Connector) mapSource(v volume, paths []path, m host.MultipathMap) (conn
 			m.Device(), strings.Join(m.Paths, ", "), m.Serial, paths[0].id.WWID, connector.ErrUnsafe, m.Alias)
 	}
 	if !m.Ready {
-		return connector.Source{}, fmt.Errorf("the multipath map %s is suspended or has no table yet: try again", m.Device())
+		return connector.Source{}, fmt.Errorf("the multipath map %s %w: try again", m.Device(), errReloading)
 	}
 	size, err := c.host.BlockSize(m.Name)
 	if err != nil {
