@@ -157,7 +157,14 @@ func (s *scene) whileRestarted(n *node, name, machine, service string) runs {
 		}()
 		do("start")
 		if err := <-created; err != nil {
-			s.t.Fatal(err)
+			// Before its storage has reported to it a scheduler finds no room anywhere.
+			s.t.Logf("the first create: %v", err)
+			eventually(s.t, 2*time.Minute, func() string {
+				if _, err := n.try(create...); err != nil {
+					return err.Error()
+				}
+				return ""
+			})
 		}
 		return n.writes(name)
 	}
