@@ -74,16 +74,16 @@ func (b *builder) backend(provider string) (volume.Backend, error) {
 		err := b.manila(&backend, session)
 		return backend, err
 	}
-	b.cinder(&backend, session)
+	volumes := b.cinder(&backend, session)
 	if b.cfg.Cinder.Connector == "nova" {
-		b.nova(&backend, session)
+		b.nova(&backend, session, volumes)
 	}
 	return backend, nil
 }
 
 // nova has the hypervisor attach the volumes: of what a host of its own could do
 // nothing is needed.
-func (b *builder) nova(backend *volume.Backend, session *openstack.Session) {
+func (b *builder) nova(backend *volume.Backend, session *openstack.Session, volumes *cinder.Provider) {
 	me := novaapi.NewInstance(session, novaapi.Sources{
 		Configured: b.cfg.Nova.InstanceID, ConfigDrive: b.machine.ConfigDriveInstance, Firmware: b.machine.FirmwareIDs,
 	})
@@ -91,13 +91,9 @@ func (b *builder) nova(backend *volume.Backend, session *openstack.Session) {
 		room, err := nova.Limit(b.machine)
 		return room.Slots, room.Used, err
 	}
-	backend.Attacher = novaapi.New(session, cinder.New(session, b.cinderConfig()), novaapi.Config{Instance: me, Room: room, MaxVolumes: b.cfg.Nova.MaxVolumes})
+	backend.Attacher = novaapi.New(session, volumes, novaapi.Config{Instance: me, Room: room, MaxVolumes: b.cfg.Nova.MaxVolumes})
 	backend.Describe, backend.Decrypted = nil, true
 	backend.Connectors = map[string]connector.Connector{nova.Driver: nova.New(b.machine, nova.Options{Notice: b.notice})}
-}
-
-func (b *builder) cinderConfig() cinder.Config {
-	return cinder.Config{Cluster: b.cfg.Plugin.Cluster, CloudName: b.cfg.Cloud.Name}
 }
 
 func (b *builder) manila(backend *volume.Backend, session *openstack.Session) error {
@@ -127,9 +123,9 @@ func (b *builder) manila(backend *volume.Backend, session *openstack.Session) er
 	return nil
 }
 
-func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) {
+func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) *cinder.Provider {
 	c := b.cfg.Cinder
-	provider := cinder.New(session, b.cinderConfig())
+	provider := cinder.New(session, cinder.Config{Cluster: b.cfg.Plugin.Cluster, CloudName: b.cfg.Cloud.Name})
 	backend.Provider, backend.Attacher = provider, provider
 	backend.Defaults = volume.Defaults{SizeGiB: c.DefaultSize, FSType: c.FSType, Type: c.VolumeType, Zone: c.Zone}
 	backend.Describe = b.paths
@@ -141,6 +137,7 @@ func (b *builder) cinder(backend *volume.Backend, session *openstack.Session) {
 			ConfDir: b.cfg.Ceph.ConfDir, Shared: !b.cfg.Ceph.Exclusive, Notice: b.notice,
 		}),
 	}
+	return provider
 }
 
 // onThisHost tells whether a cloud is the simulated one beside this daemon, whose
