@@ -77,6 +77,9 @@ func (s *Service) finishDelete(h *handle) {
 				s.failed(h, err)
 				break
 			}
+			if v.shared() {
+				v.Marks.Released = false // as it was read before it was put back
+			}
 			s.registry.put(v, time.Now())
 			if err := s.announce(ctx, h, StepIdle); err != nil {
 				s.failed(h, err)
