@@ -17,6 +17,11 @@ import (
 // behind the same address gave it back, or an operator did.
 var errWithdrawn = errors.New("the access rule was taken away")
 
+// errUnheard is a rule that no service has begun to apply. A share service that
+// is being stopped may take the request for one and lose it; started again it
+// does not look for what it missed, and the rule stays queued for ever.
+var errUnheard = errors.New("no service has taken up the access rule")
+
 // Expose lets this host in and waits until the storage has been told: a mount
 // before that is refused by the server. A rule for this host that is there
 // already is used as well: one made by fuxi on another host behind the same
@@ -35,6 +40,7 @@ func (p *Provider) Expose(ctx context.Context, v volume.Volume, attachmentID str
 	}
 	var rule *accessRule
 	var paths []string
+	unheard := false
 	for try := 0; ; try++ {
 		if rule, err = p.enter(ctx, g, level); err != nil {
 			return connector.Connection{}, err
@@ -43,14 +49,20 @@ func (p *Provider) Expose(ctx context.Context, v volume.Volume, attachmentID str
 		if paths, err = p.exports(ctx, g); err != nil {
 			return connector.Connection{}, err
 		}
-		if rule, err = p.untilActive(ctx, g, rule); err == nil {
-			break
-		}
-		if !errors.Is(err, errWithdrawn) || try == 2 {
+		id := string(rule.ID)
+		rule, err = p.untilActive(ctx, g, id, !unheard)
+		switch {
+		case err == nil:
+			return p.connection(ctx, v, g, rule, level, paths)
+		case errors.Is(err, errUnheard):
+			unheard = true
+			if again := p.remove(ctx, g, id); again != nil {
+				return connector.Connection{}, fmt.Errorf("%w, and asking for it anew failed: %w", err, again)
+			}
+		case !errors.Is(err, errWithdrawn) || try == 2:
 			return connector.Connection{}, err
 		}
 	}
-	return p.connection(ctx, v, g, rule, level, paths)
 }
 
 // wantedLevel is the access that was chosen when the share was made.
@@ -156,11 +168,12 @@ func (p *Provider) join(ctx context.Context, g grant, rule *accessRule, level st
 
 // untilActive waits until the rule holds, and a client's key is there, which
 // comes a little later. A rule that failed is taken away again: it would let
-// nobody in, and would be in the way of every later rule of the share.
-func (p *Provider) untilActive(ctx context.Context, g grant, rule *accessRule) (*accessRule, error) {
+// nobody in, and would be in the way of every later rule of the share. With
+// askAnew a rule of this host alone that is still queued after a sixth of the
+// time is errUnheard.
+func (p *Provider) untilActive(ctx context.Context, g grant, id string, askAnew bool) (*accessRule, error) {
 	wait := p.wait(ctx)
 	defer wait.stop()
-	id := string(rule.ID)
 	for {
 		fresh, err := p.rule(ctx, id)
 		switch {
@@ -172,6 +185,8 @@ func (p *Provider) untilActive(ctx context.Context, g grant, rule *accessRule) (
 			return nil, p.failed(ctx, g, fresh)
 		case fresh.State == "active" && (g.kind != byClient || fresh.Key != ""):
 			return fresh, nil
+		case askAnew && fresh.State == "queued_to_apply" && p.alone(fresh) && time.Since(wait.began) > p.cfg.RuleWait/6:
+			return nil, volume.Errorf(volume.ErrUnavailable, "letting %s in to share %s: %w %s after %s", g.who(), g.share, errUnheard, id, wait.took())
 		}
 		if wait.next() != nil {
 			return nil, volume.Errorf(volume.ErrUnavailable, "letting %s in to share %s: access rule %s is still %s after %s: the service of the share's backend may be down or busy; try again later",

@@ -70,6 +70,31 @@ func TestRuleIsSlow(t *testing.T) {
 	}
 }
 
+// TestRuleIsLost: a share service that is being stopped can lose the request for
+// a rule, which is then queued for ever. It is asked for anew, once.
+func TestRuleIsLost(t *testing.T) {
+	c := start(t)
+	v := c.made(volume.NewVolume{})
+	id, _ := c.Reserve(t.Context(), v.ID, false)
+	c.fault(1, "POST", "/action$", "stick", `"queued_to_apply"`)
+	expose(t, c.Provider, v)
+	if got := holders(t, c.Provider, v.ID); !slices.Equal(got, []string{"a attached"}) {
+		t.Errorf("asked for anew: %q", got)
+	}
+	if err := c.Release(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	// A service that hears nothing at all is not asked for ever, and what it left
+	// is mended when it hears again.
+	c.fault(9, "POST", "/action$", "stick", `"queued_to_apply"`)
+	_, err := c.Expose(t.Context(), v, id, volume.HostIdentity{})
+	if !errors.Is(err, volume.ErrUnavailable) || !strings.Contains(err.Error(), "no service has taken up the access rule") || !strings.Contains(err.Error(), "asking for it anew failed") {
+		t.Errorf("%v", err)
+	}
+	c.admin("DELETE", "faults", "")
+	expose(t, c.Provider, v)
+}
+
 func TestLostReplies(t *testing.T) {
 	c := start(t)
 	c.fault(1, "POST", "^/shares$", "lose_reply", "")
