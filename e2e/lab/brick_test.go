@@ -107,7 +107,7 @@ func (r *raw) remove() {
 	}
 	eventually(r.s.t, time.Minute, func() string {
 		err := r.s.cloud.ask(cinder, "DELETE", "/volumes/"+r.id, nil, nil)
-		if err == nil || !strings.Contains(err.Error(), "404") {
+		if !gone(err) {
 			return fmt.Sprintf("volume %s is still there: %v", r.id, err)
 		}
 		return ""

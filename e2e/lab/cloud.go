@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,7 +33,21 @@ type cloud struct {
 	endpoints map[string]string // by type of service
 }
 
-// ask sends one request to a service. An answer that is no success is an error.
+// refusal is an answer that is no success.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r refusal) Error() string { return r.text }
+
+// gone tells that what was asked for is not there.
+func gone(err error) bool {
+	var r refusal
+	return errors.As(err, &r) && r.status == http.StatusNotFound
+}
+
+// ask sends one request to a service. An answer that is no success is a refusal.
 func (c *cloud) ask(service, method, path string, body, into any) error {
 	if err := c.login(); err != nil {
 		return err
@@ -115,7 +130,7 @@ func send(service, method, url, token string, body, into any) (http.Header, erro
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %s: %s", method, url, resp.Status, answer)
+		err = refusal{resp.StatusCode, fmt.Sprintf("%s %s: %s: %s", method, url, resp.Status, answer)}
 	}
 	if err == nil && into != nil {
 		err = json.Unmarshal(answer, into)

@@ -138,7 +138,8 @@ func servicesRestart(s *scene) {
 // restarted that has a part in either: a scheduler in the first. Manila's share
 // service is stopped before and started again under it: killed while it applies
 // an access rule, it leaves the rule applying for ever, and starting does not
-// heal that.
+// heal that. Stopping, it may still take the request for the rule and lose it;
+// then fuxi asks anew.
 func (s *scene) whileRestarted(n *node, name, machine, service string) runs {
 	s.t.Helper()
 	do := func(what string) {
