@@ -12,20 +12,30 @@ import (
 )
 
 // write puts a record into a journal file: afterwards either the old or the new
-// one is there whatever happens, and the new one once it returned nil.
-func (j *journal) write(ctx context.Context, file string, record []byte) error {
+// one is there whatever happens, and the new one once it returned nil. Core is
+// what of the record must outlast a loss of power. While it stays the same, the
+// record outlasts only the end of this process: after a loss of power an earlier
+// one with the same core may be there.
+func (j *journal) write(ctx context.Context, file string, record, core []byte) error {
 	path, slots := filepath.Join(j.dir, file), j.written(file)
-	sum := sha256.Sum256(record)
+	sum, coreSum := sha256.Sum256(record), sha256.Sum256(core)
 	if slots.size > 0 && slots.sum == sum {
-		return nil // durable already
+		return nil // there already
 	}
 	var err error
-	if slots.holds(record) {
-		done := trace.Cross(ctx, trace.Journal, "write "+file)
-		err = slots.overwrite(path, record)
-		slots.count++
+	switch {
+	case slots.holds(record) && slots.core == coreSum:
+		done := trace.Cross(ctx, trace.Journal, "note "+file)
+		err = slots.overwrite(path, record, false)
+		slots.count = slots.next()
 		done()
-	} else {
+	case slots.holds(record):
+		done := trace.Cross(ctx, trace.Journal, "write "+file)
+		err = slots.overwrite(path, record, true)
+		slots.count = slots.next()
+		slots.firm = slots.count
+		done()
+	default:
 		done := trace.Cross(ctx, trace.Journal, "rename "+file)
 		slots, err = replaceFile(path, record)
 		done()
@@ -34,7 +44,7 @@ func (j *journal) write(ctx context.Context, file string, record []byte) error {
 		j.note(file, slotFile{})
 		return Errorf(ErrUnavailable, "the journal in %s cannot be written, so nothing was begun: %w", j.dir, err)
 	}
-	slots.sum = sum
+	slots.sum, slots.core = sum, coreSum
 	j.note(file, slots)
 	return nil
 }

@@ -13,7 +13,12 @@ import (
 
 func engine(t *testing.T, host, dir string, c *memoryCloud, k *memoryHost, project string) *Service {
 	t.Helper()
-	s := New(context.Background(), Config{Cluster: "cl", StateDir: dir, MountDir: "/var/lib/fuxi/mnt", BootID: "b", Host: HostIdentity{Name: host},
+	return engineOfBoot(t, "b", host, dir, c, k, project)
+}
+
+func engineOfBoot(t *testing.T, boot, host, dir string, c *memoryCloud, k *memoryHost, project string) *Service {
+	t.Helper()
+	s := New(context.Background(), Config{Cluster: "cl", StateDir: dir, MountDir: "/var/lib/fuxi/mnt", BootID: boot, Host: HostIdentity{Name: host},
 		Refresh: time.Minute, Linger: 50 * time.Millisecond, WaitForRelease: 100 * time.Millisecond, ReservationAge: time.Second},
 		[]Backend{{Cloud: "c", Name: "cinder", Defaults: Defaults{SizeGiB: 1, FSType: "ext4"}, Origin: Origin{Host: host, Project: project}, Provider: c, Attacher: c, Health: c, Connectors: map[string]connector.Connector{"fake": k}}}, k, slog.New(slog.DiscardHandler))
 	if err := s.Load(context.Background()); err != nil {

@@ -80,7 +80,7 @@ func (j *journal) put(ctx context.Context, r *Record) error {
 		if err != nil {
 			return Errorf(ErrInvalid, "the connection of %s cannot be recorded: %w", r.Volume.Name, err)
 		}
-		if err := j.write(ctx, secretFile(r.Volume.Key), secret); err != nil {
+		if err := j.write(ctx, secretFile(r.Volume.Key), secret, secret); err != nil {
 			return err
 		}
 	}
@@ -88,7 +88,11 @@ func (j *journal) put(ctx context.Context, r *Record) error {
 	if err != nil {
 		return Errorf(ErrInvalid, "the record of %s cannot be written: %w", r.Volume.Name, err)
 	}
-	if err := j.write(ctx, recordFile(r.Volume.Key), data); err != nil {
+	core, err := json.Marshal(r.outlasting())
+	if err != nil {
+		return Errorf(ErrInvalid, "the record of %s cannot be written: %w", r.Volume.Name, err)
+	}
+	if err := j.write(ctx, recordFile(r.Volume.Key), data, core); err != nil {
 		return err
 	}
 	if r.Connection == nil {
@@ -124,7 +128,7 @@ func (j *journal) putIntent(ctx context.Context, in createIntent) error {
 	if err != nil {
 		return Errorf(ErrInvalid, "the intent to create %s cannot be written: %w", in.Name, err)
 	}
-	return j.write(ctx, intentFile(in.Name), data)
+	return j.write(ctx, intentFile(in.Name), data, data)
 }
 
 func (j *journal) drop(ctx context.Context, k Key) error {

@@ -99,13 +99,16 @@ func (s *Service) believe(r *Record, targets map[string]bool) {
 	if r.BootID != s.cfg.BootID {
 		h.rec.Users = map[string]User{} // the containers that held them are gone
 		h.rec.Grow = 0                  // the next mount follows any size
+		if r.Step == StepExposed {
+			h.rec.Step = StepConnected // and it may have been shown: see Record.outlasting
+		}
 	}
 	mounted := r.Target != "" && targets[r.Target]
 	delete(targets, r.Target)
 	switch {
 	case mounted:
 		h.rec.Step = StepMounted
-	case r.Step == StepMounted || r.Step == StepUnmounting:
+	case h.rec.Step == StepMounted || h.rec.Step == StepUnmounting:
 		h.rec.Step = StepConnected
 	}
 	if !mounted && r.BootID == s.cfg.BootID && len(h.rec.Users) > 0 {

@@ -64,7 +64,8 @@ type User struct {
 }
 
 // Record is what this host remembers of one volume it touched. It is written,
-// whole and synced, before each act that it announces. After the last detach
+// whole and, unless only what dies with the machine has changed, synced, before
+// each act that it announces. After the last detach
 // it stays as the binding of the name to the id.
 type Record struct {
 	Schema int    `json:"schema"`
@@ -105,6 +106,21 @@ type Record struct {
 // attached tells whether anything is left to give back.
 func (r *Record) attached() bool {
 	return r.Attachment != "" || !r.Reserving.IsZero() || r.Connection != nil
+}
+
+// outlasting is what of the record must outlast a loss of power, after which
+// there are no devices, mounts and users of before: a volume that is shown is then
+// one that was exposed. A share's completion is only a look, which is repeated.
+func (r *Record) outlasting() Record {
+	core := *r
+	core.Since, core.Users, core.Source, core.Target, core.LastError = time.Time{}, nil, nil, "", ""
+	core.Volume.Status, core.Volume.UpdatedAt, core.Volume.Attachments = "", time.Time{}, nil
+	switch core.Step {
+	case StepConnected, StepMounted, StepUnmounting:
+		core.Step = StepExposed
+	}
+	core.Completed = r.Completed && !r.Volume.shared()
+	return core
 }
 
 // connection returns the connection with what an earlier Connect proved of it.

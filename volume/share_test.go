@@ -111,6 +111,7 @@ type farm struct {
 	volumes, shares *memoryCloud
 	exports, open   *sync.Map
 	mounted         map[string]map[string]string // host -> its mount table, which outlives its fuxi
+	boot            string                       // the boot id of hosts from now on
 }
 
 func newFarm() *farm {
@@ -144,7 +145,7 @@ func (f *farm) host(t *testing.T, name, dir string, providers ...string) (*Servi
 	for _, p := range providers {
 		backends = append(backends, all[p])
 	}
-	s := New(context.Background(), Config{Cluster: "cl", StateDir: dir, MountDir: "/var/lib/fuxi/mnt", BootID: "b", Host: HostIdentity{Name: name},
+	s := New(context.Background(), Config{Cluster: "cl", StateDir: dir, MountDir: "/var/lib/fuxi/mnt", BootID: f.boot, Host: HostIdentity{Name: name},
 		Refresh: time.Minute, Linger: 10 * time.Millisecond, WaitForRelease: 100 * time.Millisecond, ReservationAge: time.Second},
 		backends, k, slog.New(slog.DiscardHandler))
 	if err := s.Load(context.Background()); err != nil {

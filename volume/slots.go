@@ -18,7 +18,8 @@ import (
 // checksum. Overwriting the older slot and one fdatasync make a record durable:
 // no name changes and no block is allocated, so the filesystem has nothing of
 // its own to write, and that is most of what a rename with two fsyncs costs. A
-// write that is torn leaves the other slot, which is the record of before.
+// write that is torn leaves the other slot, which is the record of before. What a
+// loss of power makes untrue anyway is written without the fdatasync.
 const (
 	slotMagic = "fuxi journal slot, "
 	slotLine  = slotMagic + "write %016x, %08x bytes, sum %08x\n"
@@ -32,8 +33,19 @@ const (
 // whole file is replaced.
 type slotFile struct {
 	size  int      // of each slot
-	count uint64   // of the newest durable record; its slot is count % 2
+	count uint64   // of the newest record; its slot is count % 2
 	sum   [32]byte // SHA-256 of that record
+	firm  uint64   // count of the newest durable record
+	core  [32]byte // SHA-256 of what must be durable of that one
+}
+
+// next is the count of the next record: the slot of the newest durable one is
+// never written to, however many records that are not follow it.
+func (f slotFile) next() uint64 {
+	if f.count%2 == f.firm%2 {
+		return f.count + 1
+	}
+	return f.count + 2
 }
 
 // holds tells whether a record fits into a slot.
@@ -85,9 +97,10 @@ func newestSlot(data []byte) []byte {
 	return data
 }
 
-// overwrite puts a record into the slot that does not hold the newest one.
-// These are bare system calls: os.File would add five more to each write.
-func (f slotFile) overwrite(path string, record []byte) (err error) {
+// overwrite puts a record into the slot that does not hold the newest durable
+// one, and with durable waits until the disk has it. These are bare system calls:
+// os.File would add five more to each write.
+func (f slotFile) overwrite(path string, record []byte, durable bool) (err error) {
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
@@ -100,7 +113,7 @@ func (f slotFile) overwrite(path string, record []byte) (err error) {
 	if st.Size != 2*int64(f.size) {
 		return fmt.Errorf("%s was changed by somebody else", path)
 	}
-	next := f.count + 1
+	next := f.next()
 	slot := encodeSlot(next, record, f.size)
 	n, err := unix.Pwrite(fd, slot, int64(next%2)*int64(f.size))
 	if err == nil && n < len(slot) {
@@ -108,6 +121,9 @@ func (f slotFile) overwrite(path string, record []byte) (err error) {
 	}
 	if err != nil {
 		return &os.PathError{Op: "write", Path: path, Err: err}
+	}
+	if !durable {
+		return nil
 	}
 	return unix.Fdatasync(fd)
 }

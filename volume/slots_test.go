@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -40,7 +41,7 @@ func TestTornWriteLeavesOldOrNew(t *testing.T) {
 		if n > 0 {
 			before = mustRead(t, path)
 		}
-		if err := j.write(context.Background(), "volume.a.json", record(n)); err != nil {
+		if err := j.write(context.Background(), "volume.a.json", record(n), record(n)); err != nil {
 			t.Fatal(err)
 		}
 		after := mustRead(t, path)
@@ -71,7 +72,7 @@ func TestOnlyTheOlderSlotIsOverwritten(t *testing.T) {
 	path := filepath.Join(j.dir, file)
 	write := func(record string) {
 		t.Helper()
-		if err := j.write(context.Background(), file, []byte(record)); err != nil {
+		if err := j.write(context.Background(), file, []byte(record), []byte(record)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -120,10 +121,54 @@ func TestOnlyTheOlderSlotIsOverwritten(t *testing.T) {
 	if err := os.WriteFile(path, []byte("somebody else's"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.write(context.Background(), file, []byte("over it")); err == nil {
+	if err := j.write(context.Background(), file, []byte("over it"), nil); err == nil {
 		t.Error("a file that somebody changed was written into")
 	}
 	replaced("after a failure", "again")
+}
+
+// Whatever a loss of power does to records that need not outlast it, the file
+// reads as one with the newest durable core. The end of the process alone loses
+// none of them.
+func TestLossOfPowerKeepsTheCore(t *testing.T) {
+	j := newTestJournal(t)
+	const file = "volume.a.json"
+	path := filepath.Join(j.dir, file)
+	durable, n := []byte(nil), 0
+	for _, core := range strings.Fields("a b b b b c d d e e e f") {
+		n++
+		record := []byte(fmt.Sprintf("core %s, record %d", core, n))
+		lasts := durable == nil || !bytes.Contains(durable, []byte("core "+core+","))
+		before := durable
+		if err := j.write(context.Background(), file, record, []byte(core)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := j.read(file); !bytes.Equal(got, record) {
+			t.Fatalf("record %d reads as %q", n, got)
+		}
+		if lasts {
+			durable = record
+		}
+		data := mustRead(t, path)
+		half := len(data) / 2
+		firm := bytes.Index(data, durable) / half
+		for cut := 0; cut <= half; cut += 64 {
+			torn := bytes.Clone(data)
+			clear(torn[(1-firm)*half+cut : (1-firm)*half+half])
+			if got := string(newestSlot(torn)); !strings.HasPrefix(got, "core "+core+",") {
+				t.Fatalf("record %d torn at %d reads as %q", n, cut, got)
+			}
+			if !lasts || before == nil {
+				continue
+			}
+			// This one was being written durably and did not get there.
+			torn = bytes.Clone(data)
+			clear(torn[firm*half+cut : firm*half+half])
+			if got := newestSlot(torn); !bytes.Equal(got, record) && !bytes.HasPrefix(got, before[:len("core b,")]) {
+				t.Fatalf("durable record %d torn at %d reads as %q", n, cut, got)
+			}
+		}
+	}
 }
 
 // Files of before are records as they are.
