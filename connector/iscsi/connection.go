@@ -22,11 +22,13 @@ const largestLUN = 16383
 // Names as RFC 3720 3.2.6 has them (capitals, which it folds, are in use); a host
 // name as RFC 1123.
 // They end up in arguments and in paths.
-const (
-	iqnPattern  = `^(iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9][A-Za-z0-9.-]*(:[A-Za-z0-9.:_-]+)?|eui\.[0-9A-Fa-f]{16}|naa\.([0-9A-Fa-f]{16}|[0-9A-Fa-f]{32}))$`
-	hostPattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`
-	largestName = 223 // bytes of an iSCSI name
+var (
+	iqnPattern  = regexp.MustCompile(`^(iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9][A-Za-z0-9.-]*(:[A-Za-z0-9.:_-]+)?|eui\.[0-9A-Fa-f]{16}|naa\.([0-9A-Fa-f]{16}|[0-9A-Fa-f]{32}))$`)
+	hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+	zonePattern = regexp.MustCompile(`^[a-z0-9._-]*$`)
 )
+
+const largestName = 223 // bytes of an iSCSI name
 
 // portal is one way to the volume: where to log in, to which target, and which
 // unit it is there.
@@ -159,25 +161,20 @@ func (f *fields) address(value any) (address string, port int) {
 	bare, bracketed := strings.CutPrefix(address, "[")
 	bare, closed := strings.CutSuffix(bare, "]")
 	ip, err := netip.ParseAddr(bare)
-	zoned, _ := regexp.MatchString(`^[a-z0-9._-]*$`, ip.Zone())
+	zoned := zonePattern.MatchString(ip.Zone())
 	switch {
 	case err == nil && zoned && bracketed == closed && (!bracketed || ip.Is6()):
 		return ip.String(), port
-	case err != nil && !bracketed && !closed && matches(hostPattern, bare):
+	case err != nil && !bracketed && !closed && hostPattern.MatchString(bare):
 		return bare, port
 	}
 	f.fail("portal %q is neither address:port nor [address]:port", value)
 	return "", 0
 }
 
-func matches(pattern, text string) bool {
-	ok, err := regexp.MatchString(pattern, text)
-	return ok && err == nil
-}
-
 func (f *fields) iqn(value any) string {
 	name, ok := value.(string)
-	if !ok || len(name) > largestName || !matches(iqnPattern, name) || strings.Contains(name, "..") {
+	if !ok || len(name) > largestName || !iqnPattern.MatchString(name) || strings.Contains(name, "..") {
 		f.fail("%v is not the name of an iSCSI target", value)
 		return ""
 	}

@@ -52,7 +52,7 @@ func (protocol) Check(export string) (string, error) {
 }
 
 // hostName is what a server may be called, as an option of mount or in a table.
-const hostName = `^[A-Za-z0-9][A-Za-z0-9.-]*$`
+var hostName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*$`)
 
 // split takes "10.0.0.1:/path", "[fd00::1]:/path" or "name:/path" apart.
 func split(export string) (server, dir string, err error) {
@@ -67,7 +67,7 @@ func split(export string) (server, dir string, err error) {
 		}
 		return server, "/" + dir, nil
 	}
-	if ok, _ := regexp.MatchString(hostName, server); !ok {
+	if !hostName.MatchString(server) {
 		return "", "", fmt.Errorf("%q is no server's name or address: %w", server, connector.ErrUnsafe)
 	}
 	return server, "/" + dir, nil

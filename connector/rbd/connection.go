@@ -15,11 +15,11 @@ import (
 
 // What may stand in the kernel's line, which splits at spaces and commas, and in
 // paths. Pools and images may be called otherwise in Ceph; Cinder calls them so.
-const (
-	namePattern   = `^[A-Za-z0-9_.][A-Za-z0-9_.:+-]{0,127}$`
-	userPattern   = `^[A-Za-z0-9_.-]{1,64}$`
-	hostPattern   = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`
-	volumePattern = `^[A-Za-z0-9_.-]{1,64}$`
+var (
+	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.:+-]{0,127}$`)
+	userPattern   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	hostPattern   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+	volumePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 )
 
 // volume is a checked Connection.
@@ -55,7 +55,7 @@ func (c *Connector) parse(conn connector.Connection) (volume, error) {
 func parsePlace(conn connector.Connection) (volume, error) {
 	f := fields{data: conn.Data}
 	v := volume{Connection: conn, image: f.image()}
-	if !matches(volumePattern, conn.VolumeID) {
+	if !volumePattern.MatchString(conn.VolumeID) {
 		f.fail("the volume's id %q is none", conn.VolumeID)
 	}
 	v.monitors = f.monitors()
@@ -87,7 +87,7 @@ func (f *fields) image() host.RBDImage {
 	text, _ := f.data["name"].(string)
 	parts := strings.Split(text, "/")
 	for _, part := range parts {
-		if !matches(namePattern, part) || strings.Trim(part, ".") == "" {
+		if !namePattern.MatchString(part) || strings.Trim(part, ".") == "" {
 			f.fail("name %q is no image", f.data["name"])
 			return host.RBDImage{}
 		}
@@ -144,7 +144,7 @@ func (f *fields) address(value any) string {
 	if ip, err := netip.ParseAddr(bare); err == nil && ip.Zone() == "" {
 		return ip.String()
 	}
-	if name := strings.ToLower(text); matches(hostPattern, name) {
+	if name := strings.ToLower(text); hostPattern.MatchString(name) {
 		return name
 	}
 	f.fail("monitor %v is neither an address nor a host name", value)
@@ -171,13 +171,13 @@ func (f *fields) port(value any) int {
 }
 
 // word returns a text that fits a pattern, or the default where there is none.
-func (f *fields) word(key, pattern, otherwise string) string {
+func (f *fields) word(key string, pattern *regexp.Regexp, otherwise string) string {
 	value := f.data[key]
 	if value == nil || value == "" {
 		return otherwise
 	}
 	text, ok := value.(string)
-	if !ok || !matches(pattern, text) || strings.Trim(text, ".") == "" {
+	if !ok || !pattern.MatchString(text) || strings.Trim(text, ".") == "" {
 		f.fail("%s %v is no name", key, value)
 		return otherwise
 	}
@@ -197,9 +197,4 @@ func (f *fields) flag(key string, otherwise bool) bool {
 	}
 	f.fail("%s %v is neither true nor false", key, f.data[key])
 	return otherwise
-}
-
-func matches(pattern, text string) bool {
-	ok, err := regexp.MatchString(pattern, text)
-	return ok && err == nil
 }

@@ -160,10 +160,10 @@ func (c *Connector) dir(conn connector.Connection) string {
 }
 
 // plainID is what a directory may be called after.
-const plainID = `^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`
+var plainID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 
 func checkID(id string) error {
-	if ok, _ := regexp.MatchString(plainID, id); !ok {
+	if !plainID.MatchString(id) {
 		return fmt.Errorf("the volume id %q is no plain name: %w", id, connector.ErrUnsafe)
 	}
 	return nil

@@ -157,9 +157,9 @@ func orNone(err error) string {
 	return err.Error()
 }
 
-func isUUID(id string) bool {
-	return regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id)
-}
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func isUUID(id string) bool { return uuid.MatchString(id) }
 
 // confirmTime bounds one question: nothing was sent to the cloud yet that could
 // be lost.
