@@ -172,7 +172,7 @@ func (p *Provider) join(ctx context.Context, g grant, rule *accessRule, level st
 // askAnew a rule of this host alone that is still queued after a sixth of the
 // time is errUnheard.
 func (p *Provider) untilActive(ctx context.Context, g grant, id string, askAnew bool) (*accessRule, error) {
-	wait := p.wait(ctx)
+	wait := p.waitAsBefore(ctx, &p.applying)
 	defer wait.stop()
 	for {
 		fresh, err := p.rule(ctx, id)
@@ -184,6 +184,7 @@ func (p *Provider) untilActive(ctx context.Context, g grant, id string, askAnew 
 		case fresh.State == "error":
 			return nil, p.failed(ctx, g, fresh)
 		case fresh.State == "active" && (g.kind != byClient || fresh.Key != ""):
+			p.applying.note(time.Since(wait.began))
 			return fresh, nil
 		case askAnew && fresh.State == "queued_to_apply" && p.alone(fresh) && time.Since(wait.began) > p.cfg.RuleWait/6:
 			return nil, volume.Errorf(volume.ErrUnavailable, "letting %s in to share %s: %w %s after %s", g.who(), g.share, errUnheard, id, wait.took())

@@ -55,6 +55,8 @@ type Provider struct {
 	// protocols remembers the protocol of each share that was read: it decides
 	// the form of an attachment's id and never changes.
 	protocols sync.Map
+	// How long rules took to hold and to go.
+	applying, denying pace
 }
 
 // New returns a Provider over the session. It asks nobody.

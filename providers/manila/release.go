@@ -3,6 +3,7 @@ package manila
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/openstack/fuxi/volume"
 )
@@ -62,13 +63,16 @@ func (p *Provider) remove(ctx context.Context, g grant, id string) error {
 // untilGone waits for a rule's end. One that the storage could not remove is in
 // status error: it may still let in.
 func (p *Provider) untilGone(ctx context.Context, g grant, id string) error {
-	wait := p.wait(ctx)
+	wait := p.waitAsBefore(ctx, &p.denying)
 	defer wait.stop()
 	for {
 		rule, err := p.rule(ctx, id)
 		switch {
-		case err != nil, rule == nil:
+		case err != nil:
 			return err
+		case rule == nil:
+			p.denying.note(time.Since(wait.began))
+			return nil
 		case rule.State == "error":
 			return volume.Errorf(volume.ErrUnavailable, "no longer letting %s in to share %s: the cloud could not remove access rule %s: %s; try again or ask the cloud's operator",
 				g.who(), g.share, id, p.whyFailed(ctx, g.share))

@@ -2,6 +2,7 @@ package manila
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/openstack/fuxi/trace"
@@ -14,6 +15,7 @@ type waiting struct {
 	stop  context.CancelFunc
 	began time.Time
 	pause time.Duration
+	quiet time.Duration // the first pause at least
 }
 
 // Backends take from a tenth of a second to several seconds for a rule.
@@ -22,17 +24,38 @@ const (
 	slowPoll  = 2 * time.Second
 )
 
+// pace is how long one kind of change took the last time: the next one is not
+// asked about long before. Most of the calls of a mount are such questions.
+type pace struct{ last atomic.Int64 }
+
+func (p *pace) note(took time.Duration) { p.last.Store(int64(took)) }
+
+// quiet is how long nothing is asked: less than a change that is much faster
+// than the one before would be late by.
+func (p *pace) quiet() time.Duration { return min(time.Duration(p.last.Load())*2/3, slowPoll) }
+
 func (p *Provider) wait(ctx context.Context) *waiting {
 	ctx, stop := context.WithTimeout(ctx, p.cfg.RuleWait)
 	return &waiting{ctx: ctx, stop: stop, began: time.Now(), pause: firstPoll}
 }
 
+// waitAsBefore paces the first poll by what the change took the last time.
+func (p *Provider) waitAsBefore(ctx context.Context, last *pace) *waiting {
+	w := p.wait(ctx)
+	w.quiet = last.quiet()
+	return w
+}
+
 // next pauses until the next poll; the error is the end of the time for it.
 func (w *waiting) next() error {
 	defer trace.Cross(w.ctx, trace.Wait, "an access rule to change")()
-	timer := time.NewTimer(w.pause)
+	timer := time.NewTimer(max(w.pause, w.quiet))
 	defer timer.Stop()
-	w.pause = min(w.pause*3/2, slowPoll)
+	if w.quiet > w.pause {
+		w.quiet = 0
+	} else {
+		w.pause = min(w.pause*3/2, slowPoll)
+	}
 	select {
 	case <-w.ctx.Done():
 		return w.ctx.Err()
