@@ -12,8 +12,9 @@ import (
 func together() []scenario {
 	return slices.Concat(
 		[]scenario{{name: "Crashes", play: crashes}},
-		on(scenario{name: "MainJob", play: mainJob}, lvm(), ceph(), nfs(), nova()),
+		on(scenario{name: "MainJob", play: mainJob}, lvm(), ceph(), nfs(), cephfs(), nova()),
 		on(scenario{name: "Cycles", play: cycles}, lvm(), ceph(), nfs()),
+		on(scenario{name: "Cycles", full: true, play: cycles}, cephfs()),
 		on(scenario{name: "Restarts", play: restarts}, lvm(), nfs()),
 		on(scenario{name: "Restarts", full: true, play: restarts}, ceph()), // nothing runs for it on the host
 		on(scenario{name: "PowerLoss", play: powerLoss}, lvm(), ceph(), nfs()),

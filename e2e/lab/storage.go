@@ -51,6 +51,15 @@ func nfs() storage {
 	}
 }
 
+// cephfs is a share of Manila in the Ceph cluster's own filesystem.
+func cephfs() storage {
+	return storage{
+		name: "cephfs", kind: "default", options: []string{"-o", "volume_provider=manila", "-o", "share_proto=CEPHFS"},
+		seen: `^10\.77\.0\.1:6789:/volumes/\S+ /vol ceph `, trouble: `(?i)ceph: .*(error|blocklisted|evicted)`,
+		services: [][2]string{{"ctl", "manila-share"}},
+	}
+}
+
 // on makes a row for each storage of a scenario.
 func on(sc scenario, storages ...storage) []scenario {
 	var rows []scenario
