@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,12 +42,6 @@ func split(export string) (monitors []monitor, dir string, err error) {
 	return monitors, export[at+1:], nil
 }
 
-// What a monitor, and a client or a filesystem of Ceph, may be called.
-var (
-	hostName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*$`)
-	cephName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-)
-
 func parseMonitor(text string) (monitor, error) {
 	m := monitor{text: text, host: text, port: portV1}
 	if host, port, err := net.SplitHostPort(text); err == nil {
@@ -56,7 +49,7 @@ func parseMonitor(text string) (monitor, error) {
 	}
 	bare := strings.Trim(m.host, "[]")
 	addr, err := netip.ParseAddr(bare)
-	named := hostName.MatchString(m.host)
+	named := connector.IsPlain(m.host, "", ".-")
 	if n, portErr := strconv.ParseUint(m.port, 10, 16); portErr != nil || n == 0 || err != nil && !named || err == nil && addr.Is6() != strings.HasPrefix(text, "[") {
 		return monitor{}, fmt.Errorf("%q is no monitor's address: %w", text, connector.ErrUnsafe)
 	}
@@ -99,10 +92,10 @@ type identity struct{ client, fs string }
 func identityOf(conn connector.Connection) (identity, error) {
 	client, _ := conn.Data["client"].(string)
 	fs, isText := conn.Data["fs"].(string)
-	if !cephName.MatchString(client) {
+	if !connector.IsPlain(client, "", "._-") {
 		return identity{}, fmt.Errorf("the cloud's connection has no client but %v: %w", conn.Data["client"], connector.ErrUnsupported)
 	}
-	if !cephName.MatchString(fs) && conn.Data["fs"] != nil && (!isText || fs != "") {
+	if !connector.IsPlain(fs, "", "._-") && conn.Data["fs"] != nil && (!isText || fs != "") {
 		return identity{}, fmt.Errorf("the cloud's connection has the filesystem %v: %w", conn.Data["fs"], connector.ErrUnsupported)
 	}
 	return identity{client, fs}, nil

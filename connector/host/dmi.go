@@ -1,8 +1,9 @@
 package host
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/openstack/fuxi/connector"
 )
 
 // FirmwareIDs returns what this machine's firmware calls it (SMBIOS system UUID),
@@ -12,7 +13,7 @@ import (
 // which it is: the second one has them turned round.
 func (h *Host) FirmwareIDs() []string {
 	id := strings.ToLower(h.readWord("/sys/class/dmi/id/product_uuid"))
-	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) {
+	if !connector.IsUUID(id) {
 		return nil
 	}
 	ids := []string{id}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,17 +17,6 @@ const defaultPort = 3260
 
 // largestLUN is what 14 bits of a logical unit number hold.
 const largestLUN = 16383
-
-// Names as RFC 3720 3.2.6 has them (capitals, which it folds, are in use); a host
-// name as RFC 1123.
-// They end up in arguments and in paths.
-var (
-	iqnPattern  = regexp.MustCompile(`^(iqn\.[0-9]{4}-[0-9]{2}\.[A-Za-z0-9][A-Za-z0-9.-]*(:[A-Za-z0-9.:_-]+)?|eui\.[0-9A-Fa-f]{16}|naa\.([0-9A-Fa-f]{16}|[0-9A-Fa-f]{32}))$`)
-	hostPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-	zonePattern = regexp.MustCompile(`^[a-z0-9._-]*$`)
-)
-
-const largestName = 223 // bytes of an iSCSI name
 
 // portal is one way to the volume: where to log in, to which target, and which
 // unit it is there.
@@ -161,11 +149,11 @@ func (f *fields) address(value any) (address string, port int) {
 	bare, bracketed := strings.CutPrefix(address, "[")
 	bare, closed := strings.CutSuffix(bare, "]")
 	ip, err := netip.ParseAddr(bare)
-	zoned := zonePattern.MatchString(ip.Zone())
+	zoned := ip.Zone() == "" || connector.IsPlain(ip.Zone(), "._-", "")
 	switch {
 	case err == nil && zoned && bracketed == closed && (!bracketed || ip.Is6()):
 		return ip.String(), port
-	case err != nil && !bracketed && !closed && hostPattern.MatchString(bare):
+	case err != nil && !bracketed && !closed && connector.IsHostName(bare):
 		return bare, port
 	}
 	f.fail("portal %q is neither address:port nor [address]:port", value)
@@ -174,7 +162,7 @@ func (f *fields) address(value any) (address string, port int) {
 
 func (f *fields) iqn(value any) string {
 	name, ok := value.(string)
-	if !ok || len(name) > largestName || !iqnPattern.MatchString(name) || strings.Contains(name, "..") {
+	if !ok || !isTargetName(name) {
 		f.fail("%v is not the name of an iSCSI target", value)
 		return ""
 	}

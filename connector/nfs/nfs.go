@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/openstack/fuxi/connector"
@@ -51,9 +50,6 @@ func (protocol) Check(export string) (string, error) {
 	return server + ":" + dir, nil
 }
 
-// hostName is what a server may be called, as an option of mount or in a table.
-var hostName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]*$`)
-
 // split takes "10.0.0.1:/path", "[fd00::1]:/path" or "name:/path" apart.
 func split(export string) (server, dir string, err error) {
 	server, dir, found := strings.Cut(export, ":/")
@@ -67,7 +63,7 @@ func split(export string) (server, dir string, err error) {
 		}
 		return server, "/" + dir, nil
 	}
-	if !hostName.MatchString(server) {
+	if !connector.IsPlain(server, "", ".-") {
 		return "", "", fmt.Errorf("%q is no server's name or address: %w", server, connector.ErrUnsafe)
 	}
 	return server, "/" + dir, nil

@@ -2,7 +2,6 @@ package nova
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/openstack/fuxi/connector"
@@ -19,8 +18,6 @@ type wanted struct {
 	serial string // the volume's id in lower case
 }
 
-var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
 // parse checks what came as JSON: it may have any type and say anything.
 func parse(conn connector.Connection) (*wanted, error) {
 	serial, ok := conn.Data["serial"].(string)
@@ -33,7 +30,7 @@ func parse(conn connector.Connection) (*wanted, error) {
 		return nil, fmt.Errorf("the connection has no serial but %v: %w", conn.Data["serial"], connector.ErrUnsupported)
 	case !strings.EqualFold(serial, conn.VolumeID):
 		return nil, fmt.Errorf("the connection's serial %q is not the id of the volume: %w", serial, connector.ErrUnsafe)
-	case !uuid.MatchString(strings.ToLower(serial)):
+	case !connector.IsUUID(strings.ToLower(serial)):
 		// Shorter, and the first characters would say nothing.
 		return nil, fmt.Errorf("serial %q is no uuid: %w", serial, connector.ErrUnsafe)
 	}

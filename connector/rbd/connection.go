@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +14,10 @@ import (
 
 // What may stand in the kernel's line, which splits at spaces and commas, and in
 // paths. Pools and images may be called otherwise in Ceph; Cinder calls them so.
-var (
-	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.:+-]{0,127}$`)
-	userPattern   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
-	hostPattern   = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-	volumePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
-)
+func isName(text string) bool { return len(text) <= 128 && connector.IsPlain(text, "_.", ":+-") }
+
+// isWord is a cluster's or user's name, and a volume's id.
+func isWord(text string) bool { return len(text) <= 64 && connector.IsPlain(text, "_.-", "") }
 
 // volume is a checked Connection.
 type volume struct {
@@ -55,12 +52,12 @@ func (c *Connector) parse(conn connector.Connection) (volume, error) {
 func parsePlace(conn connector.Connection) (volume, error) {
 	f := fields{data: conn.Data}
 	v := volume{Connection: conn, image: f.image()}
-	if !volumePattern.MatchString(conn.VolumeID) {
+	if !isWord(conn.VolumeID) {
 		f.fail("the volume's id %q is none", conn.VolumeID)
 	}
 	v.monitors = f.monitors()
-	v.cluster = f.word("cluster_name", userPattern, "ceph")
-	v.user = f.word("auth_username", userPattern, "admin")
+	v.cluster = f.word("cluster_name", "ceph")
+	v.user = f.word("auth_username", "admin")
 	v.auth = f.flag("auth_enabled", true)
 	v.discard = f.flag("discard", true)
 	v.keyring, _ = conn.Secret["keyring"].(string)
@@ -87,7 +84,7 @@ func (f *fields) image() host.RBDImage {
 	text, _ := f.data["name"].(string)
 	parts := strings.Split(text, "/")
 	for _, part := range parts {
-		if !namePattern.MatchString(part) || strings.Trim(part, ".") == "" {
+		if !isName(part) || strings.Trim(part, ".") == "" {
 			f.fail("name %q is no image", f.data["name"])
 			return host.RBDImage{}
 		}
@@ -144,7 +141,7 @@ func (f *fields) address(value any) string {
 	if ip, err := netip.ParseAddr(bare); err == nil && ip.Zone() == "" {
 		return ip.String()
 	}
-	if name := strings.ToLower(text); hostPattern.MatchString(name) {
+	if name := strings.ToLower(text); connector.IsHostName(name) {
 		return name
 	}
 	f.fail("monitor %v is neither an address nor a host name", value)
@@ -170,14 +167,14 @@ func (f *fields) port(value any) int {
 	return int(n)
 }
 
-// word returns a text that fits a pattern, or the default where there is none.
-func (f *fields) word(key string, pattern *regexp.Regexp, otherwise string) string {
+// word returns a text that is a word, or the default where there is none.
+func (f *fields) word(key, otherwise string) string {
 	value := f.data[key]
 	if value == nil || value == "" {
 		return otherwise
 	}
 	text, ok := value.(string)
-	if !ok || !pattern.MatchString(text) || strings.Trim(text, ".") == "" {
+	if !ok || !isWord(text) || strings.Trim(text, ".") == "" {
 		f.fail("%s %v is no name", key, value)
 		return otherwise
 	}

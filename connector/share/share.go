@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/openstack/fuxi/connector"
@@ -159,11 +158,8 @@ func (c *Connector) dir(conn connector.Connection) string {
 	return filepath.Join(c.options.Base, conn.VolumeID)
 }
 
-// plainID is what a directory may be called after.
-var plainID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
-
 func checkID(id string) error {
-	if !plainID.MatchString(id) {
+	if len(id) > 128 || !connector.IsPlain(id, "", "_.-") {
 		return fmt.Errorf("the volume id %q is no plain name: %w", id, connector.ErrUnsafe)
 	}
 	return nil

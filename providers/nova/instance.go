@@ -3,12 +3,12 @@ package nova
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/openstack/fuxi/connector"
 	"github.com/openstack/fuxi/providers/openstack"
 	"github.com/openstack/fuxi/volume"
 )
@@ -147,7 +147,7 @@ func (i *Instance) claims(ctx context.Context) (all []claim, tried []string) {
 		}
 		tried = append(tried, fmt.Sprintf("the firmware says %q, which is no server of this project", said))
 	}
-	return slices.DeleteFunc(all, func(c claim) bool { return c.weak && !isUUID(c.id) }), tried
+	return slices.DeleteFunc(all, func(c claim) bool { return c.weak && !connector.IsUUID(c.id) }), tried
 }
 
 func orNone(err error) string {
@@ -156,10 +156,6 @@ func orNone(err error) string {
 	}
 	return err.Error()
 }
-
-var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-func isUUID(id string) bool { return uuid.MatchString(id) }
 
 // confirmTime bounds one question: nothing was sent to the cloud yet that could
 // be lost.
