@@ -44,7 +44,7 @@ func cycles(s *scene) {
 			if err != nil {
 				s.t.Fatalf("round %d: %v", round, err)
 			}
-			s.released(names[i], time.Minute)
+			s.released(names[i], 5*time.Minute)
 		}
 	}
 	n.clean(5 * time.Second) // at once: the cloud has them back, so the host has let go before

@@ -17,7 +17,8 @@ type scenario struct {
 	name  string
 	nodes int     // Docker hosts it needs for itself; 0 is one
 	on    storage // where its volumes are; none is lvm
-	full  bool
+	full  bool    // it plays in a full run only
+	brief bool    // it plays in a brief run only
 	play  func(*scene)
 }
 
