@@ -70,7 +70,7 @@ const (
 	answerTime   = 4 * time.Second  // for a server to say that it is there
 	usableTime   = 5 * time.Second  // for it to answer for a mounted export
 	mountTime    = 30 * time.Second // for one mount
-	lagTime      = 8 * time.Second  // for an access rule to be applied
+	lagTime      = 20 * time.Second // for a server to hear of an access rule, and for Ceph to miss a busy metadata server no more
 	writeOutTime = 2 * time.Minute  // for an unmount by a server that answers
 	silentTime   = 5 * time.Second  // for an unmount by a server that does not
 	undoTime     = 30 * time.Second // for taking back a failed Connect

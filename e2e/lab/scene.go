@@ -172,7 +172,8 @@ done`)
 // one is the only volume of the name in the cloud.
 func (s *scene) one(name string) volume {
 	s.t.Helper()
-	all, err := s.cloud.volumes(name)
+	all, err := s.cloud.volumes(name) // which begin like that
+	all = slices.DeleteFunc(all, func(v volume) bool { return v.Name != name })
 	if err != nil || len(all) != 1 {
 		s.t.Fatalf("the cloud has %d volumes named %s: %v %+v", len(all), name, err, all)
 	}
