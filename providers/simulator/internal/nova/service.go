@@ -3,6 +3,7 @@ package nova
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -76,9 +77,13 @@ func (n *Service) Close() {
 }
 
 // resume takes up what was being plugged, and what was being unplugged: that
-// shows by the volume's status alone.
+// shows by the volume's status alone. The rows are a copy: the first ones may be
+// done before the last one is found.
 func (n *Service) resume() {
-	for _, d := range n.disks.Rows() {
+	n.mu.RLock()
+	disks := maps.Clone(n.disks.Rows())
+	n.mu.RUnlock()
+	for _, d := range disks {
 		if !d.Plugged {
 			n.later(func() { n.plug(d) })
 			continue
